@@ -1,0 +1,80 @@
+/* GomokuNet: the configuration, the network written onto a tape, and model files.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef GOMOKUNET_NET_H
+#define GOMOKUNET_NET_H
+
+#include "gomokunet/checkpoint.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The two kinds of 3x3 convolution in a block: one dense, or depthwise 3x3 then pointwise 1x1. */
+typedef enum gn_conv { GN_DENSE, GN_SEPARABLE } gn_conv;
+
+typedef struct gn_net_config {
+    int board_size;      /* 5 to 25 */
+    int num_blocks;      /* 1 to 1000 */
+    int channels;        /* 1 to 4096 */
+    gn_conv conv;
+    bool use_checkpoint; /* acts in training only */
+} gn_net_config;
+
+/* 15, 30, 192, dense, no checkpointing. */
+gn_net_config gn_net_default(void);
+
+/* GN_E_CONFIG lists every fault at once. */
+gn_status gn_net_validate(const gn_net_config *config, gn_err *err);
+
+/* "dense", "separable". */
+const char *gn_conv_name(gn_conv conv);
+
+/* The network as a tape, and the values of it that a user handles. */
+typedef struct gn_net {
+    gn_net_config config;
+    gn_tape *tape;
+    gn_value planes, target_policy, target_value;       /* inputs: [N,S,S,5], [N,S*S], [N] */
+    gn_value logits, value;                             /* outputs: [N,S*S], [N,1] */
+    gn_value loss_policy, loss_value, loss;             /* [1] */
+} gn_net;
+
+/* Writes the tape: stage "stem", a stage a block, stage "heads".  Release with gn_net_destroy. */
+gn_status gn_net_create(gn_net *out, const gn_net_config *config, gn_err *err);
+void gn_net_destroy(gn_net *net);
+
+/* The schedule of a policy for this network; NULL: "block" or "none" as use_checkpoint says. */
+gn_status gn_net_schedule(gn_schedule *out, const gn_net *net, const char *policy, gn_err *err);
+
+/* The explanation's arithmetic: one map is batch * channels * S^2 floats; normal mode saves 6 a
+ * block, checkpointing 1. */
+typedef struct gn_textbook {
+    size_t map_bytes, normal_maps, checkpoint_maps;
+} gn_textbook;
+gn_textbook gn_net_textbook(const gn_net_config *config, size_t batch);
+
+/* --- Model files ----------------------------------------------------------------------------- */
+
+/* How many batches the batch norms have seen: those of the blocks, and the others.  The two differ
+ * only where the running statistics of recomputed blocks are updated twice. */
+typedef struct gn_tracked {
+    uint64_t blocks, others;
+} gn_tracked;
+
+/* Writes parameters and buffers under their PyTorch names, with num_batches_tracked for each batch
+ * norm and the configuration in the metadata.  Same network, same bytes.  float32 stores only. */
+gn_status gn_model_save(const char *path, const gn_net *net, const gn_store *store,
+                        gn_tracked tracked, gn_err *err);
+
+/* Reads the configuration of a model file.  GN_E_FORMAT where it has none. */
+gn_status gn_model_config(gn_net_config *out, const char *path, gn_err *err);
+
+/* Fills a store from a model file; every tensor of the net must be there with its shape, and no
+ * other.  GN_E_SHAPE names the tensor.  float32 files fill both kinds of store. */
+gn_status gn_model_load(const char *path, const gn_net *net, gn_store *store,
+                        const gn_table *table, gn_tracked *tracked, gn_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

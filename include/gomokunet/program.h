@@ -1,0 +1,97 @@
+/* A program: a tape bound to a table of rows, a batch size and a number of threads; the store of its
+ * parameters; and the check of its gradients.  SPDX-License-Identifier: MIT */
+#ifndef GOMOKUNET_PROGRAM_H
+#define GOMOKUNET_PROGRAM_H
+
+#include "gomokunet/tape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- The store: memory of parameters, buffers and parameter gradients ----------------------- */
+
+typedef struct gn_store gn_store;
+
+/* Memory for every parameter and buffer of `tape`, elements of the table's type; with `gradients`
+ * also one gradient a parameter.  The tape must outlive the store.  GN_OK: *out is yours, release
+ * with gn_store_destroy (NULL is fine); all zero until gn_store_init.  GN_E_NOMEM. */
+gn_status gn_store_create(gn_store **out, const gn_tape *tape, const gn_table *table,
+                          bool gradients, gn_err *err);
+void gn_store_destroy(gn_store *store);
+
+/* Fills parameters and buffers as their gn_init says; parameter number k of the state-dict order
+ * draws from the stream of its number, so the order of calls does not matter. */
+void gn_store_init(gn_store *store, uint64_t seed);
+
+void *gn_store_data(const gn_store *store, gn_value value); /* NULL: neither param nor buffer */
+void *gn_store_grad(const gn_store *store, gn_value value); /* NULL: no parameter, or none kept */
+/* Bytes of parameters and buffers, and of gradients; without a store, what one would hold. */
+void gn_store_sizes(const gn_tape *tape, const gn_table *table, size_t *data, size_t *grad);
+size_t gn_store_data_bytes(const gn_store *store);
+size_t gn_store_grad_bytes(const gn_store *store);
+
+/* --- Binding -------------------------------------------------------------------------------- */
+
+typedef struct gn_program gn_program;
+
+/* Binds: works out every shape, looks up every row, decides which values have a gradient and which
+ * contribution to it is the first (stored) and which come later (added, in reverse tape order).
+ * training: batch norm uses batch statistics, and there is a backward if the tape has a loss.
+ * The tape must outlive the program.  Release with gn_program_destroy (NULL is fine).
+ * GN_E_CONFIG: a mistake on the tape, a row missing; GN_E_SHAPE, GN_E_NOMEM. */
+gn_status gn_program_bind(gn_program **out, const gn_tape *tape, const gn_table *table,
+                          size_t batch, int threads, bool training, gn_err *err);
+void gn_program_destroy(gn_program *program);
+
+const gn_tape *gn_program_tape(const gn_program *program);
+const gn_table *gn_program_table(const gn_program *program);
+size_t gn_program_batch(const gn_program *program);
+int gn_program_threads(const gn_program *program);
+bool gn_program_training(const gn_program *program);
+gn_shape gn_program_shape(const gn_program *program, gn_value value);
+size_t gn_program_bytes(const gn_program *program, gn_value value);
+bool gn_program_has_grad(const gn_program *program, gn_value value);
+/* Whether the record takes part in backward; and the row that computes it. */
+bool gn_program_has_backward(const gn_program *program, int record);
+const gn_row *gn_program_row(const gn_program *program, int record);
+/* Whether the record's contribution to the gradient of its input i is added (not the first). */
+bool gn_program_adds(const gn_program *program, int record, int input);
+/* Workspace of one run of a record. */
+size_t gn_program_work(const gn_program *program, int record, gn_pass pass);
+
+/* --- Running -------------------------------------------------------------------------------- */
+
+/* Where values and gradients lie at the moment, by value number; NULL: not held. */
+typedef struct gn_places {
+    void **data, **grad;
+} gn_places;
+
+/* Runs one record.  `work` has gn_program_work bytes. */
+void gn_program_run(const gn_program *program, int record, gn_pass pass, gn_places places,
+                    void *work);
+
+/* --- Gradient check -------------------------------------------------------------------------- */
+
+typedef struct gn_gradcheck {
+    size_t batch;       /* in: batch size */
+    uint64_t seed;      /* in: for parameters and the choice of elements */
+    size_t per_tensor;  /* in: elements tried in each parameter (0: all) */
+    double step;        /* in: half the distance of the two points, about 1e-5 */
+    double tolerance;   /* in: of the error relative to max(|gradient|, 1e-3 of the largest) */
+    /* in: fills an input; called for every input of the tape. */
+    void (*fill)(void *user, const gn_tape *tape, gn_value input, double *data, size_t count);
+    void *user;
+    size_t tried, skipped, failed; /* out; skipped: a rectifier changed sign between the points */
+    double worst;                  /* out: the largest relative error */
+    char where[160];               /* out: parameter[index] of the worst */
+} gn_gradcheck;
+
+/* Compares the gradients of the tape's loss by the double table with central finite differences.
+ * GN_OK also where elements fail: read `failed`.  GN_E_CONFIG (no loss), GN_E_NOMEM. */
+gn_status gn_gradcheck_run(const gn_tape *tape, gn_gradcheck *check, gn_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

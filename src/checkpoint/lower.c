@@ -1,0 +1,211 @@
+/* Lowering, first half: a schedule of stages becomes a list of runs of single records.
+ *
+ * A recompute is driven by need: when the backward of a record is about to read a value that was
+ * dropped, the value's record runs again, after those that it needs in turn, inside its own stage.
+ * So nothing is recomputed for nothing, each at most once, right before its first reader.  Whether a
+ * value is there is all the state this needs.  SPDX-License-Identifier: MIT */
+#include "checkpoint/lower.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct lowering {
+    gn_plan *plan;
+    const gn_tape *tape;
+    bool *there;   /* by value: computed and not dropped */
+    bool *edge;    /* by value: read by a later stage than the one that writes it */
+    bool *armed;   /* by stage: may be recomputed now */
+    bool *ran;     /* by stage */
+    int next_back; /* the stage that must run backward next */
+    gn_err *err;
+} lowering;
+
+static gn_status emit(lowering *l, gn_pass pass, int record)
+{
+    return gn_plan_append(l->plan,
+                          (gn_step){.kind = GN_COMPUTE, .pass = pass, .record = record}, l->err);
+}
+
+/* Makes sure that `v` is there, recomputing it and what it needs within armed stages. */
+static gn_status ensure(lowering *l, gn_value v)
+{
+    if (l->there[v])
+        return GN_OK;
+    const gn_value_info *info = gn_tape_value(l->tape, v);
+    const gn_record *r = gn_tape_record_at(l->tape, info->producer);
+    if (!l->armed[r->stage])
+        return gn_fail(l->err, GN_E_CONFIG,
+                       "schedule: %s is read after it was dropped, and stage %s is not kept",
+                       info->name, gn_tape_stage_name(l->tape, r->stage));
+    for (int i = 0; i < r->nin; i++) {
+        const gn_status status = ensure(l, r->in[i]);
+        if (status != GN_OK)
+            return status;
+    }
+    for (int j = 0; j < r->nout; j++)
+        l->there[r->out[j]] = true;
+    return emit(l, GN_RECOMPUTE, info->producer);
+}
+
+/* The first run of a stage computes every record. */
+static gn_status first_run(lowering *l, int stage)
+{
+    for (int k = 0; k < gn_tape_records(l->tape); k++) {
+        const gn_record *r = gn_tape_record_at(l->tape, k);
+        if (r->stage != stage)
+            continue;
+        for (int i = 0; i < r->nin; i++)
+            if (!l->there[r->in[i]])
+                return gn_fail(l->err, GN_E_CONFIG, "schedule: stage %s runs without its input %s",
+                               gn_tape_stage_name(l->tape, stage),
+                               gn_tape_value(l->tape, r->in[i])->name);
+        for (int j = 0; j < r->nout; j++)
+            l->there[r->out[j]] = true;
+        const gn_status status = emit(l, GN_FORWARD, k);
+        if (status != GN_OK)
+            return status;
+    }
+    l->ran[stage] = true;
+    return GN_OK;
+}
+
+/* A later run remakes what later stages read; the rest waits until backward asks for it. */
+static gn_status run_again(lowering *l, int stage)
+{
+    l->armed[stage] = true;
+    for (int v = 0; v < gn_tape_values(l->tape); v++) {
+        const int producer = gn_tape_value(l->tape, v)->producer;
+        if (producer == GN_NONE || gn_tape_record_at(l->tape, producer)->stage != stage)
+            continue;
+        const gn_status status = l->edge[v] ? ensure(l, v) : GN_OK;
+        if (status != GN_OK)
+            return status;
+    }
+    return GN_OK;
+}
+
+static void drop_inside(lowering *l, int stage)
+{
+    for (int v = 0; v < gn_tape_values(l->tape); v++) {
+        const gn_value_info *info = gn_tape_value(l->tape, v);
+        if (info->producer != GN_NONE && !info->pinned && !l->edge[v] &&
+            gn_tape_record_at(l->tape, info->producer)->stage == stage)
+            l->there[v] = false;
+    }
+    l->armed[stage] = false;
+}
+
+static void drop_input(lowering *l, int stage)
+{
+    for (int k = 0; k < gn_tape_records(l->tape); k++) {
+        const gn_record *r = gn_tape_record_at(l->tape, k);
+        for (int i = 0; i < r->nin && r->stage == stage; i++) {
+            const gn_value_info *info = gn_tape_value(l->tape, r->in[i]);
+            if (info->kind == GN_ACTIVATION && !info->pinned &&
+                gn_tape_record_at(l->tape, info->producer)->stage < stage)
+                l->there[r->in[i]] = false;
+        }
+    }
+}
+
+static gn_status run_back(lowering *l, int stage)
+{
+    if (stage != l->next_back)
+        return gn_fail(l->err, GN_E_CONFIG,
+                       "schedule: stage %s runs backward out of order, expected %s",
+                       gn_tape_stage_name(l->tape, stage),
+                       l->next_back < 0 ? "none" : gn_tape_stage_name(l->tape, l->next_back));
+    l->next_back--;
+    gn_status status = GN_OK;
+    for (int k = gn_tape_records(l->tape) - 1; k >= 0 && status == GN_OK; k--) {
+        const gn_record *r = gn_tape_record_at(l->tape, k);
+        if (r->stage != stage || !gn_program_has_backward(l->plan->program, k))
+            continue;
+        for (int i = 0; i < r->nin && status == GN_OK; i++)
+            if ((r->op->reads & GN_IN(i)) != 0)
+                status = ensure(l, r->in[i]);
+        for (int j = 0; j < r->nout && status == GN_OK; j++)
+            if ((r->op->reads & GN_OUT(j)) != 0)
+                status = ensure(l, r->out[j]);
+        if (status == GN_OK)
+            status = emit(l, GN_BACKWARD, k);
+    }
+    return status;
+}
+
+static gn_status act(lowering *l, gn_action action)
+{
+    gn_status status = GN_OK;
+    switch (action.kind) {
+    case GN_RUN:
+    case GN_RUN_KEEP:
+        status = l->ran[action.stage] ? run_again(l, action.stage) : first_run(l, action.stage);
+        if (action.kind == GN_RUN && status == GN_OK)
+            drop_inside(l, action.stage);
+        break;
+    case GN_DROP_INPUT:
+        drop_input(l, action.stage);
+        break;
+    case GN_RUN_BACK:
+        status = run_back(l, action.stage);
+        break;
+    }
+    return status;
+}
+
+static void find_edges(lowering *l)
+{
+    for (int k = 0; k < gn_tape_records(l->tape); k++) {
+        const gn_record *r = gn_tape_record_at(l->tape, k);
+        for (int i = 0; i < r->nin; i++) {
+            const int producer = gn_tape_value(l->tape, r->in[i])->producer;
+            if (producer != GN_NONE && gn_tape_record_at(l->tape, producer)->stage < r->stage)
+                l->edge[r->in[i]] = true;
+        }
+    }
+}
+
+static bool needs_backward(const gn_program *program)
+{
+    for (int k = 0; k < gn_tape_records(gn_program_tape(program)); k++)
+        if (gn_program_has_backward(program, k))
+            return true;
+    return false;
+}
+
+static gn_status lower_actions(lowering *l, const gn_schedule *schedule)
+{
+    const int stages = gn_tape_stages(l->tape);
+    for (int v = 0; v < gn_tape_values(l->tape); v++)
+        l->there[v] = gn_tape_value(l->tape, v)->kind != GN_ACTIVATION;
+    find_edges(l);
+    for (size_t i = 0; i < schedule->count; i++) {
+        if (schedule->action[i].stage < 0 || schedule->action[i].stage >= stages)
+            return gn_fail(l->err, GN_E_CONFIG, "schedule: action %zu names stage %d of %d", i,
+                           schedule->action[i].stage, stages);
+        const gn_status status = act(l, schedule->action[i]);
+        if (status != GN_OK)
+            return status;
+    }
+    for (int s = 0; s < stages; s++)
+        if (!l->ran[s] || (needs_backward(l->plan->program) && l->next_back >= 0))
+            return gn_fail(l->err, GN_E_CONFIG, "schedule: stage %s never runs %s",
+                           gn_tape_stage_name(l->tape, l->ran[s] ? l->next_back : s),
+                           l->ran[s] ? "backward" : "forward");
+    return GN_OK;
+}
+
+gn_status gn_lower_runs(gn_plan *plan, const gn_schedule *schedule, gn_err *err)
+{
+    const gn_tape *tape = gn_program_tape(plan->program);
+    const size_t values = (size_t)gn_tape_values(tape), stages = (size_t)gn_tape_stages(tape);
+    bool *flags = calloc(2 * values + 2 * stages, sizeof *flags);
+    if (flags == NULL)
+        return gn_fail(err, GN_E_NOMEM, "plan: no memory");
+    lowering l = {.plan = plan, .tape = tape, .there = flags, .edge = flags + values,
+                  .armed = flags + 2 * values, .ran = flags + 2 * values + stages,
+                  .next_back = gn_tape_stages(tape) - 1, .err = err};
+    const gn_status status = lower_actions(&l, schedule);
+    free(flags);
+    return status;
+}

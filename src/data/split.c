@@ -1,0 +1,46 @@
+/* The split of games into those to train on and those to test with.
+ *
+ * It goes by game, since the positions of one game are nearly copies of each other.  A game's side
+ * is drawn by what the game is, not by where it stands in the list: so copies, turned or not, fall
+ * on the same side, and games added later move no game to the other side.
+ * SPDX-License-Identifier: MIT */
+#include "base/streams.h"
+#include "gomokunet/data.h"
+#include "gomokunet/numeric.h"
+
+/* FNV-1a, 64 bits, over the board size and the moves (low byte first) under one symmetry. */
+static uint64_t hash_game(const gn_game *game, const uint16_t *moves, int symmetry)
+{
+    const uint64_t prime = 0x100000001b3u;
+    uint64_t hash = 0xcbf29ce484222325u;
+    hash = (hash ^ game->size) * prime;
+    for (int i = 0; i < game->count; i++) {
+        const unsigned cell = (unsigned)gn_symmetry_cell(symmetry, moves[i], game->size);
+        hash = (hash ^ (cell & 255)) * prime;
+        hash = (hash ^ (cell >> 8)) * prime;
+    }
+    return hash;
+}
+
+/* The same for a game and its seven images: the least of the eight hashes. */
+static uint64_t hash_canonical(const gn_game *game, const uint16_t *moves)
+{
+    uint64_t least = UINT64_MAX;
+    for (int symmetry = 0; symmetry < 8; symmetry++) {
+        const uint64_t hash = hash_game(game, moves, symmetry);
+        if (hash < least)
+            least = hash;
+    }
+    return least;
+}
+
+void gn_split(const gn_games *games, uint64_t seed, double fraction, uint8_t *use)
+{
+    const double limit = fraction * 4294967296.0; /* exact: a power of two */
+    for (size_t i = 0; i < games->count; i++) {
+        const gn_game *game = &games->game[i];
+        const uint64_t hash = hash_canonical(game, games->moves + game->first);
+        const uint32_t draw = gn_random_u32(seed, gn_stream(GN_STREAM_SPLIT, 0), hash);
+        use[i] = (double)draw < limit;
+    }
+}

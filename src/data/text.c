@@ -1,0 +1,174 @@
+/* Our text format, .gomoku: a game a line, made to be written by hand or by ten lines of script.
+ *
+ *     # comment, also after a game
+ *     15 freestyle 3 7,7 8,8 7,6 6,6 ...
+ *
+ * size, rule, plies of the forced opening, then the moves x,y (column, row, from 0), the first
+ * mover's first.  docs/data.md is the description for users.
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/game.h"
+#include "data/record.h"
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static void skip_blanks(const char **at)
+{
+    while (is_blank(**at))
+        ++*at;
+}
+
+/* A number that ends at a blank or at the end of the line. */
+static bool take_field(const char **at, int *value)
+{
+    const char *p = *at;
+    if (!gn_take_int(&p, value) || !(is_blank(*p) || *p == '\0'))
+        return false;
+    *at = p;
+    skip_blanks(at);
+    return true;
+}
+
+static bool take_rule(const char **at, gn_rule *rule)
+{
+    const size_t length = strcspn(*at, " \t");
+    for (int r = GN_FREESTYLE; r <= GN_RENJU; r++) {
+        const char *name = gn_rule_name((gn_rule)r);
+        if (strlen(name) == length && memcmp(name, *at, length) == 0) {
+            *rule = (gn_rule)r;
+            *at += length;
+            skip_blanks(at);
+            return true;
+        }
+    }
+    return false;
+}
+
+static gn_status take_moves(const gn_lines *lines, const char *at, int size, uint16_t *moves,
+                            int *count, gn_err *err)
+{
+    for (*count = 0; *at != '\0'; ++*count) {
+        const char *start = at;
+        int x, y;
+        if (!(gn_take_int(&at, &x) && *at++ == ',' && take_field(&at, &y)))
+            return gn_lines_fail(lines, err, "ply %d: move '%s', expected x,y", *count + 1,
+                                 gn_quoted(start).text);
+        if (x < 0 || y < 0 || x >= size || y >= size)
+            return gn_lines_fail(lines, err,
+                                 "ply %d: move %d,%d is off the board, expected 0 to %d",
+                                 *count + 1, x, y, size - 1);
+        if (*count == size * size)
+            return gn_lines_fail(lines, err, "more moves than the %d cells of the board", *count);
+        moves[*count] = (uint16_t)(y * size + x);
+    }
+    return GN_OK;
+}
+
+static gn_status read_game(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err)
+{
+    const char *at = lines->text;
+    int size, opening, count;
+    gn_rule rule;
+    uint16_t moves[GN_MAX_CELLS];
+    skip_blanks(&at);
+    if (!take_field(&at, &size))
+        return gn_lines_fail(lines, err, "'%s', expected a board size of %d to %d",
+                             gn_quoted(at).text, (int)GN_MIN_BOARD, (int)GN_MAX_BOARD);
+    if (size < GN_MIN_BOARD || size > GN_MAX_BOARD)
+        return gn_lines_fail(lines, err, "board size %d, expected %d to %d", size,
+                             (int)GN_MIN_BOARD, (int)GN_MAX_BOARD);
+    if (!take_rule(&at, &rule))
+        return gn_lines_fail(lines, err, "rule '%s', expected freestyle, standard or renju",
+                             gn_quoted(at).text);
+    if (!take_field(&at, &opening))
+        return gn_lines_fail(lines, err, "'%s', expected the plies of the forced opening",
+                             gn_quoted(at).text);
+    gn_status st = take_moves(lines, at, size, moves, &count, err);
+    if (st != GN_OK)
+        return st;
+    if (import->board_size != 0 && size != import->board_size) {
+        import->other_size++;
+        return GN_OK;
+    }
+    gn_err cause;
+    st = gn_games_add(games, lines->path, size, rule, opening, moves, count, &cause);
+    import->games += st == GN_OK;
+    if (st == GN_E_FORMAT)
+        return gn_lines_fail(lines, err, "%s", cause.text);
+    return st == GN_OK ? GN_OK : gn_fail(err, st, "%s", cause.text);
+}
+
+gn_status gn_text_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err)
+{
+    const size_t old_count = games->count, old_moves = games->move_count, old_games = import->games;
+    for (;;) {
+        bool more;
+        gn_status st = gn_lines_next(lines, &more, err);
+        if (st == GN_E_FORMAT) { /* broken compression: what was read of this file is not safe */
+            games->count = old_count;
+            games->move_count = old_moves;
+            import->games = old_games;
+            return gn_import_reject(import, err);
+        }
+        if (st != GN_OK || !more)
+            return st;
+        lines->text[strcspn(lines->text, "#")] = '\0';
+        if (lines->fault != NULL)
+            st = gn_lines_fail(lines, err, "%s", lines->fault);
+        else if (lines->text[strspn(lines->text, " \t")] != '\0')
+            st = read_game(games, lines, import, err);
+        if (st == GN_E_FORMAT)
+            st = gn_import_reject(import, err);
+        if (st != GN_OK)
+            return st;
+    }
+}
+
+static bool write_games(const gn_games *games, gzFile file)
+{
+    bool good = gzputs(file, "# GomokuNet games: size rule opening x,y ... (docs/data.md)\n") > 0;
+    for (size_t i = 0; good && i < games->count; i++) {
+        const gn_game *game = &games->game[i];
+        const uint16_t *moves = games->moves + game->first;
+        good = gzprintf(file, "%d %s %d", game->size, gn_rule_name((gn_rule)game->rule),
+                        game->opening) > 0;
+        for (int ply = 0; good && ply < game->count; ply++)
+            good = gzprintf(file, " %d,%d", moves[ply] % game->size, moves[ply] / game->size) > 0;
+        good = good && gzputc(file, '\n') == '\n';
+    }
+    return good;
+}
+
+gn_status gn_games_write(const gn_games *games, const char *path, gn_err *err)
+{
+    static const char ending[] = ".tmp";
+    const size_t length = strlen(path);
+    char *temporary = malloc(length + sizeof ending);
+    if (temporary == NULL)
+        return gn_fail(err, GN_E_NOMEM, "%s: no memory for its name", path);
+    memcpy(temporary, path, length);
+    memcpy(temporary + length, ending, sizeof ending);
+
+    errno = 0;
+    gzFile file = gzopen(temporary, gn_text_ends(path, ".gz") ? "wb9" : "wbT");
+    bool good = file != NULL && write_games(games, file);
+    if (file != NULL)
+        good = gzclose(file) == Z_OK && good; /* the last bytes go out here */
+    good = good && rename(temporary, path) == 0;
+    gn_status st = GN_OK;
+    if (!good) {
+        st = gn_fail(err, GN_E_IO, "%s: cannot write it: %s", path,
+                     errno != 0 ? strerror(errno) : "no memory");
+        if (file != NULL)
+            remove(temporary);
+    }
+    free(temporary);
+    return st;
+}

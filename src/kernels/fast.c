@@ -1,0 +1,34 @@
+/* The fast table: twins, of the same bits, for the rows of the plain table that need one.
+ *
+ * One source, compiled once for each instruction set with -DGN_FAST -DGN_TABLE=gn_table_NAME and
+ * that set's flags; select.c chooses at run time.  It includes the plain ops, so that they too are
+ * compiled for the instruction set: those that work on each element by itself need nothing more,
+ * because the compiler may vectorise them and may not reorder any sum.
+ * SPDX-License-Identifier: MIT */
+#include "ops/plain.c"
+
+#include "kernels/vec.h"
+#include "kernels/tile.h"
+
+#include "kernels/conv2d.c"
+#include "kernels/depthwise.c"
+#include "kernels/linear.c"
+
+#define COUNT(rows) (sizeof(rows) / sizeof *(rows))
+
+static const gn_row *const fast_rows[] = {
+    &conv2d_fast_row,
+    &dw_fast_row,
+    &linear_fast_row,
+};
+
+static const gn_table plain_here = {
+    .name = "plain for " VEC_NAME, .elem = sizeof(float),
+    .row = plain_rows, .count = COUNT(plain_rows), .update = &plain_update,
+};
+
+extern const gn_table GN_TABLE;
+const gn_table GN_TABLE = {
+    .name = VEC_NAME, .elem = sizeof(float),
+    .row = fast_rows, .count = COUNT(fast_rows), .under = &plain_here,
+};

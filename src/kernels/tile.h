@@ -1,0 +1,131 @@
+/* The tile: ROWS x COLS chains of fma that advance together, all of them in registers.
+ *
+ *     acc[r][j] = fma(a[r][k], b[k][j], acc[r][j])     for k = 0, 1, ... count - 1
+ *
+ * The lanes are different chains, so no sum is ever reordered.  b is a panel: COLS numbers for
+ * each k, one k after the other.  a is read as single numbers, from ROWS places (tile_rows) or
+ * from a panel of ROWS numbers for each k (tile_panel).  Without the unroll pragmas gcc keeps acc
+ * in memory (measured: half the speed).  SPDX-License-Identifier: MIT */
+#ifndef GN_KERNELS_TILE_H
+#define GN_KERNELS_TILE_H
+
+#include "kernels/vec.h"
+#include "ops/real.h"
+
+typedef struct tile {
+    vec row[ROWS][VECS];
+} tile;
+
+static inline void tile_zero(tile *acc)
+{
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < VECS; v++)
+            acc->row[r][v] = vec_splat(0.0f);
+}
+
+static inline void tile_load(tile *acc, const float *from)
+{
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < VECS; v++)
+            acc->row[r][v] = vec_load(from + r * COLS + v * LANES);
+}
+
+static inline void tile_store(float *to, const tile *acc)
+{
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < VECS; v++)
+            vec_store(to + r * COLS + v * LANES, acc->row[r][v]);
+}
+
+/* acc = left + acc: a node of the batch tree. */
+static inline void tile_merge(tile *acc, const float *left)
+{
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < VECS; v++)
+            acc->row[r][v] = vec_load(left + r * COLS + v * LANES) + acc->row[r][v];
+}
+
+/* One k: acc[r] += a[r * stride] * b. */
+static inline void tile_step(tile *acc, const float *const a[ROWS], size_t k, const float *b)
+{
+    vec right[VECS];
+#pragma GCC unroll 16
+    for (int v = 0; v < VECS; v++)
+        right[v] = vec_load(b + v * LANES);
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; r++) {
+        const vec left = vec_splat(a[r][k]);
+#pragma GCC unroll 16
+        for (int v = 0; v < VECS; v++)
+            acc->row[r][v] = vec_fma(left, right[v], acc->row[r][v]);
+    }
+}
+
+static inline void tile_rows(tile *acc, const float *const a[ROWS], const float *b, size_t count)
+{
+    for (size_t k = 0; k < count; k++, b += COLS)
+        tile_step(acc, a, k, b);
+}
+
+static inline void tile_panel(tile *acc, const float *a, const float *b, size_t count)
+{
+    for (size_t k = 0; k < count; k++, a += ROWS, b += COLS) {
+        const float *row[ROWS];
+#pragma GCC unroll 16
+        for (int r = 0; r < ROWS; r++)
+            row[r] = a + r;
+        tile_step(acc, row, 0, b);
+    }
+}
+
+/* `count` rounded up to a multiple of `unit`. */
+static size_t round_up(size_t count, size_t unit)
+{
+    return (count + unit - 1) / unit * unit;
+}
+
+/* Tells the cache that a tile will be written (a 1x1 convolution: .81 of the peak without, .91
+ * with). */
+static inline void expect_tile(const float *y, size_t rows, size_t step)
+{
+    for (size_t r = 0; r < rows; r++)
+        __builtin_prefetch(y + r * step, 1);
+}
+
+/* Writes or adds the part of a tile that is there: `rows` rows, `step` apart, of `cols`. */
+static void put_tile(float *y, const float block[TILE], size_t rows, size_t cols, size_t step,
+                     bool add)
+{
+    for (size_t r = 0; r < rows; r++, y += step, block += COLS) {
+        if (cols == COLS && !add)
+            memcpy(y, block, COLS * sizeof *y);
+        else
+            for (size_t j = 0; j < cols; j++)
+                y[j] = accumulate(y[j], block[j], add);
+    }
+}
+
+/* Copies columns first .. first + width - 1 of a matrix of `columns` into a panel; +0 where there
+ * are no more columns.  Inlined with a constant width, or memcpy becomes a call. */
+static inline void split_columns(float *to, const float *from, size_t rows, size_t columns,
+                                 size_t first, size_t width)
+{
+    const size_t there = columns - first;
+    for (size_t i = 0; i < rows; i++, to += width, from += columns) {
+        if (there >= width)
+            memcpy(to, from + first, width * sizeof *to);
+        else
+            for (size_t j = 0; j < width; j++)
+                to[j] = j < there ? from[first + j] : 0.0f;
+    }
+}
+
+#endif

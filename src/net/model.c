@@ -1,0 +1,224 @@
+/* Model files: safetensors with PyTorch's state-dict names.
+ *
+ * The tape's order of parameters and buffers is the state dict's order.  num_batches_tracked, which
+ * PyTorch keeps for every batch norm, is two counters here, written out for each.
+ * SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gomokunet/io.h"
+#include "gomokunet/net.h"
+
+static const char running_var[] = ".running_var";
+static const char counter[] = ".num_batches_tracked";
+
+static bool in_file(const gn_value_info *info)
+{
+    return info->kind == GN_PARAM || info->kind == GN_BUFFER;
+}
+
+/* The counter stands behind each running_var.  false: this value is none. */
+static bool counter_name(const char *name, char *out, size_t room)
+{
+    const size_t length = strlen(name), tail = sizeof running_var - 1;
+    if (length <= tail || strcmp(name + length - tail, running_var) != 0)
+        return false;
+    snprintf(out, room, "%.*s%s", (int)(length - tail), name, counter);
+    return true;
+}
+
+static gn_status put_metadata(gn_writer *w, const gn_net_config *c, gn_err *err)
+{
+    char text[4][16];
+    snprintf(text[0], sizeof text[0], "%d", c->board_size);
+    snprintf(text[1], sizeof text[1], "%d", c->num_blocks);
+    snprintf(text[2], sizeof text[2], "%d", c->channels);
+    gn_status st = gn_writer_metadata(w, "format", "pt", err);
+    if (st == GN_OK) st = gn_writer_metadata(w, "gomokunet", "order v1", err);
+    if (st == GN_OK) st = gn_writer_metadata(w, "board_size", text[0], err);
+    if (st == GN_OK) st = gn_writer_metadata(w, "num_blocks", text[1], err);
+    if (st == GN_OK) st = gn_writer_metadata(w, "channels", text[2], err);
+    if (st == GN_OK) st = gn_writer_metadata(w, "conv", gn_conv_name(c->conv), err);
+    return st;
+}
+
+static gn_status declare_all(gn_writer *w, const gn_tape *t, gn_err *err)
+{
+    gn_status st = GN_OK;
+    for (int v = 0; v < gn_tape_values(t) && st == GN_OK; v++) {
+        const gn_value_info *info = gn_tape_value(t, v);
+        char name[128];
+        if (!in_file(info))
+            continue;
+        st = gn_writer_declare(w, info->name, GN_F32, info->shape.rank, info->shape.dim, err);
+        if (st == GN_OK && counter_name(info->name, name, sizeof name))
+            st = gn_writer_declare(w, name, GN_I64, 0, NULL, err);
+    }
+    return st;
+}
+
+static uint64_t *counter_of(gn_tracked *tracked, const char *name)
+{
+    return strncmp(name, "blocks.", 7) == 0 ? &tracked->blocks : &tracked->others;
+}
+
+static gn_status put_counter(gn_writer *w, uint64_t count, gn_err *err)
+{
+    unsigned char little[8];
+    for (int i = 0; i < 8; i++)
+        little[i] = (unsigned char)(count >> (8 * i));
+    return gn_writer_put(w, little, sizeof little, err);
+}
+
+static gn_status put_all(gn_writer *w, const gn_tape *t, const gn_store *store,
+                         gn_tracked tracked, gn_err *err)
+{
+    gn_status st = GN_OK;
+    for (int v = 0; v < gn_tape_values(t) && st == GN_OK; v++) {
+        const gn_value_info *info = gn_tape_value(t, v);
+        char name[128];
+        if (!in_file(info))
+            continue;
+        st = gn_writer_put(w, gn_store_data(store, v),
+                           gn_shape_count(info->shape) * sizeof(float), err);
+        if (st == GN_OK && counter_name(info->name, name, sizeof name))
+            st = put_counter(w, *counter_of(&tracked, name), err);
+    }
+    return st;
+}
+
+gn_status gn_model_save(const char *path, const gn_net *net, const gn_store *store,
+                        gn_tracked tracked, gn_err *err)
+{
+    gn_writer *w;
+    gn_status st = gn_writer_open(&w, path, err);
+    if (st != GN_OK)
+        return st;
+    st = put_metadata(w, &net->config, err);
+    if (st == GN_OK) st = declare_all(w, net->tape, err);
+    if (st == GN_OK) st = put_all(w, net->tape, store, tracked, err);
+    if (st == GN_OK)
+        return gn_writer_close(w, err);
+    gn_writer_abandon(w);
+    return st;
+}
+
+/* --- Reading ------------------------------------------------------------------------------- */
+
+static gn_status number_of(int *out, const gn_reader *r, const char *path, const char *key,
+                           gn_err *err)
+{
+    const char *text = gn_reader_metadata(r, key);
+    char *end = NULL;
+    const long value = text == NULL ? 0 : strtol(text, &end, 10);
+    if (text == NULL || *text == '\0' || *end != '\0' || value < 0 || value > 100000)
+        return gn_fail(err, GN_E_FORMAT, "%s: metadata %s is %s, expected a number", path, key,
+                       text == NULL ? "missing" : text);
+    *out = (int)value;
+    return GN_OK;
+}
+
+static gn_status config_of(gn_net_config *out, const gn_reader *r, const char *path, gn_err *err)
+{
+    *out = gn_net_default();
+    gn_status st = number_of(&out->board_size, r, path, "board_size", err);
+    if (st == GN_OK) st = number_of(&out->num_blocks, r, path, "num_blocks", err);
+    if (st == GN_OK) st = number_of(&out->channels, r, path, "channels", err);
+    if (st != GN_OK)
+        return st;
+    const char *conv = gn_reader_metadata(r, "conv");
+    if (conv == NULL || (strcmp(conv, "dense") != 0 && strcmp(conv, "separable") != 0))
+        return gn_fail(err, GN_E_FORMAT, "%s: metadata conv is %s, expected dense or separable",
+                       path, conv == NULL ? "missing" : conv);
+    out->conv = strcmp(conv, "separable") == 0 ? GN_SEPARABLE : GN_DENSE;
+    gn_err why;
+    if (gn_net_validate(out, &why) != GN_OK)
+        return gn_fail(err, GN_E_FORMAT, "%s: %.800s", path, why.text);
+    return GN_OK;
+}
+
+gn_status gn_model_config(gn_net_config *out, const char *path, gn_err *err)
+{
+    gn_reader *r;
+    gn_status st = gn_reader_open(&r, path, err);
+    if (st != GN_OK)
+        return st;
+    st = config_of(out, r, path, err);
+    gn_reader_close(r);
+    return st;
+}
+
+static gn_status load_value(const gn_reader *r, const char *path, const gn_value_info *info,
+                            void *to, size_t elem, gn_err *err)
+{
+    const gn_entry *entry = gn_reader_find(r, info->name);
+    char want[64];
+    gn_shape_text(info->shape, want, sizeof want);
+    if (entry == NULL)
+        return gn_fail(err, GN_E_SHAPE, "%s: tensor %s is missing, expected F32 %s", path,
+                       info->name, want);
+    bool same = entry->type == GN_F32 && entry->rank == info->shape.rank;
+    for (int i = 0; i < entry->rank && same; i++)
+        same = entry->dim[i] == info->shape.dim[i];
+    if (!same)
+        return gn_fail(err, GN_E_SHAPE, "%s: tensor %s has another type or shape, expected F32 %s",
+                       path, info->name, want);
+    const float *from = entry->data;
+    if (elem == sizeof(float)) {
+        memcpy(to, from, entry->bytes);
+        return GN_OK;
+    }
+    for (size_t i = 0; i < gn_shape_count(info->shape); i++)
+        ((double *)to)[i] = (double)from[i];
+    return GN_OK;
+}
+
+static gn_status load_counter(const gn_reader *r, const char *path, const char *name,
+                              gn_tracked *tracked, gn_err *err)
+{
+    const gn_entry *entry = gn_reader_find(r, name);
+    if (entry == NULL || entry->type != GN_I64 || entry->rank != 0)
+        return gn_fail(err, GN_E_SHAPE, "%s: tensor %s is missing, expected a single I64", path,
+                       name);
+    int64_t value;
+    memcpy(&value, entry->data, sizeof value);
+    *counter_of(tracked, name) = value < 0 ? 0 : (uint64_t)value;
+    return GN_OK;
+}
+
+static gn_status load_all(const gn_reader *r, const char *path, const gn_net *net,
+                          gn_store *store, size_t elem, gn_tracked *tracked, gn_err *err)
+{
+    size_t known = 0;
+    for (int v = 0; v < gn_tape_values(net->tape); v++) {
+        const gn_value_info *info = gn_tape_value(net->tape, v);
+        char name[128];
+        if (!in_file(info))
+            continue;
+        gn_status st = load_value(r, path, info, gn_store_data(store, v), elem, err);
+        known++;
+        if (st == GN_OK && counter_name(info->name, name, sizeof name)) {
+            st = load_counter(r, path, name, tracked, err);
+            known++;
+        }
+        if (st != GN_OK)
+            return st;
+    }
+    if (known != gn_reader_count(r))
+        return gn_fail(err, GN_E_SHAPE, "%s: %zu tensors, expected %zu", path, gn_reader_count(r),
+                       known);
+    return GN_OK;
+}
+
+gn_status gn_model_load(const char *path, const gn_net *net, gn_store *store,
+                        const gn_table *table, gn_tracked *tracked, gn_err *err)
+{
+    gn_reader *r;
+    gn_status st = gn_reader_open(&r, path, err);
+    if (st != GN_OK)
+        return st;
+    st = load_all(r, path, net, store, table->elem, tracked, err);
+    gn_reader_close(r);
+    return st;
+}

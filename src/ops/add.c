@@ -1,0 +1,72 @@
+/* add: the sum of two maps of one shape, the end of a residual block.
+ *
+ *     y  = a + b
+ *     da = dy
+ *     db = dy
+ *
+ * Reads: nothing.
+ * Order: each element by itself; da takes its contribution before db (they may be one tensor).
+ * dy is read before either is written, so da or db may lie where dy lies.
+ * SPDX-License-Identifier: MIT */
+
+static void add_forward(const gn_call *c)
+{
+    const size_t count = gn_shape_count(c->in[0].shape);
+    const real *a = c->in[0].data, *b = c->in[1].data;
+    real *y = c->out[0].data;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < count; i++)
+        y[i] = a[i] + b[i];
+}
+
+/* One gradient.  Where it lies in dy, dy keeps its value: a copy onto itself. */
+static void add_gradient(real *dx, const real *dy, size_t count, bool add)
+{
+    if (dx == dy && !add)
+        return;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < count; i++)
+        dx[i] = accumulate(dx[i], dy[i], add);
+}
+
+static void add_backward(const gn_call *c)
+{
+    const size_t count = gn_shape_count(c->dout.shape);
+    const real *dy = c->dout.data;
+    real *da = c->din[0].data, *db = c->din[1].data;
+    const bool add_a = adds(c, 0), add_b = adds(c, 1);
+    if (da == NULL || db == NULL) {
+        if (da != NULL)
+            add_gradient(da, dy, count, add_a);
+        if (db != NULL)
+            add_gradient(db, dy, count, add_b);
+        return;
+    }
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < count; i++) {
+        const real v = dy[i];
+        da[i] = accumulate(da[i], v, add_a);
+        db[i] = accumulate(db[i], v, add_b);
+    }
+}
+
+static gn_status add_shape(gn_call *c, gn_err *err)
+{
+    const gn_shape a = c->in[0].shape, b = c->in[1].shape;
+    if (!gn_shape_equal(a, b)) {
+        char as[64], bs[64];
+        return gn_fail(err, GN_E_SHAPE, "add: %s and %s; expected two of one shape",
+                       gn_shape_text(a, as, sizeof as), gn_shape_text(b, bs, sizeof bs));
+    }
+    c->out[0].shape = a;
+    return GN_OK;
+}
+
+static const gn_op add_op = {
+    .name = "add", .min_in = 2, .max_in = 2, .nout = 1, .shape = add_shape, .terms = one_term,
+};
+
+static const gn_row add_row = {
+    .op = &add_op, .forward = add_forward, .backward = add_backward,
+    .forward_in_place = GN_IN(0) | GN_IN(1), .backward_in_place = GN_IN(0) | GN_IN(1),
+};

@@ -1,0 +1,35 @@
+/* The learning rate over time.  SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gomokunet/train.h"
+
+gn_status gn_rate_parse(gn_rate *out, const char *text, double base, gn_err *err)
+{
+    *out = (gn_rate){.base = base, .factor = 1};
+    if (!(base > 0 && base <= 1000))
+        return gn_fail(err, GN_E_CONFIG, "lr %g, expected a number above 0", base);
+    if (strcmp(text, "constant") == 0)
+        return GN_OK;
+    if (strncmp(text, "step:", 5) == 0) {
+        char *end;
+        const unsigned long long every = strtoull(text + 5, &end, 10);
+        if (end > text + 5 && *end == ':' && every > 0) {
+            char *last;
+            out->factor = strtod(end + 1, &last);
+            out->every = every;
+            if (last > end + 1 && *last == '\0' && out->factor > 0 && out->factor <= 1)
+                return GN_OK;
+        }
+    }
+    return gn_fail(err, GN_E_CONFIG,
+                   "lr-schedule \"%s\": expected constant or step:N:F, N steps, F in (0, 1]", text);
+}
+
+double gn_rate_at(const gn_rate *rate, uint64_t step)
+{
+    double value = rate->base;
+    for (uint64_t n = rate->every == 0 ? 0 : step / rate->every; n > 0; n--)
+        value *= rate->factor;
+    return value;
+}

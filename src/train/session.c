@@ -1,0 +1,235 @@
+/* A session: network, memory, optimiser; and one training step with it.
+ * SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/guard.h"
+#include "base/threads.h"
+#include "gomokunet/io.h"
+#include "train/running.h"
+
+struct gn_session {
+    const gn_net *net;
+    gn_session_config config;
+    gn_store *store;
+    gn_program *program;
+    gn_pool *pool;
+    gn_engine *engine;
+    gn_optimizer *optimizer;
+    gn_tracked tracked;
+    bool recomputes;
+};
+
+gn_session_config gn_session_default(void)
+{
+    return (gn_session_config){.table = gn_table_fast(), .batch = 64,
+                               .threads = gn_threads_available(), .seed = 1,
+                               .optimizer = gn_optimizer_default()};
+}
+
+/* --- Memory -------------------------------------------------------------------------------- */
+
+static gn_memory sum_memory(gn_memory m)
+{
+    m.total = m.parameters + m.gradients + m.optimizer + m.activations;
+    return m;
+}
+
+gn_status gn_session_predict(gn_memory *out, const gn_net *net, const gn_session_config *config,
+                             gn_err *err)
+{
+    gn_program *program = NULL;
+    gn_schedule schedule = {0};
+    gn_plan plan = {0};
+    gn_usage usage = {0};
+    gn_status st = gn_program_bind(&program, net->tape, config->table, config->batch,
+                                   config->threads, true, err);
+    if (st == GN_OK) st = gn_net_schedule(&schedule, net, config->policy, err);
+    if (st == GN_OK) st = gn_plan_create(&plan, program, &schedule, err);
+    if (st == GN_OK) st = gn_plan_measure(&plan, &usage, err);
+    *out = (gn_memory){.optimizer = gn_optimizer_bytes(net->tape, config->table,
+                                                       &config->optimizer),
+                       .saved = usage.saved, .activations = usage.peak};
+    gn_store_sizes(net->tape, config->table, &out->parameters, &out->gradients);
+    *out = sum_memory(*out);
+    gn_plan_free(&plan);
+    gn_schedule_free(&schedule);
+    gn_program_destroy(program);
+    return st;
+}
+
+gn_memory gn_session_memory(const gn_session *s)
+{
+    const gn_usage usage = gn_engine_measured(s->engine);
+    return sum_memory((gn_memory){
+        .parameters = gn_store_data_bytes(s->store), .gradients = gn_store_grad_bytes(s->store),
+        .optimizer = gn_optimizer_bytes(s->net->tape, s->config.table, &s->config.optimizer),
+        .saved = usage.saved, .activations = usage.peak});
+}
+
+/* --- Building ------------------------------------------------------------------------------ */
+
+static gn_status build(gn_session *s, gn_err *err)
+{
+    const gn_session_config *c = &s->config;
+    gn_schedule schedule = {0};
+    gn_status st = gn_net_schedule(&schedule, s->net, c->policy, err);
+    s->recomputes = st == GN_OK && gn_schedule_recomputes(&schedule);
+    if (st == GN_OK) st = gn_store_create(&s->store, s->net->tape, c->table, true, err);
+    if (st == GN_OK)
+        st = gn_program_bind(&s->program, s->net->tape, c->table, c->batch, c->threads, true, err);
+    if (st == GN_OK) st = gn_pool_create(&s->pool, err);
+    if (st == GN_OK)
+        st = gn_engine_create(&s->engine, s->program, &schedule, s->store, s->pool, err);
+    if (st == GN_OK)
+        st = gn_optimizer_create(&s->optimizer, s->net->tape, c->table, &c->optimizer, err);
+    if (st == GN_OK) {
+        gn_store_init(s->store, c->seed);
+        if (c->debug)
+            gn_engine_debug(s->engine, true);
+    }
+    gn_schedule_free(&schedule);
+    return st;
+}
+
+gn_status gn_session_create(gn_session **out, const gn_net *net, const gn_session_config *config,
+                            gn_err *err)
+{
+    *out = NULL;
+    gn_session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return gn_fail(err, GN_E_NOMEM, "session: no memory for the handle");
+    s->net = net;
+    s->config = *config;
+    const gn_status st = build(s, err);
+    if (st != GN_OK) {
+        gn_session_destroy(s);
+        return st;
+    }
+    *out = s;
+    return GN_OK;
+}
+
+void gn_session_destroy(gn_session *s)
+{
+    if (s == NULL)
+        return;
+    gn_engine_destroy(s->engine);
+    gn_optimizer_destroy(s->optimizer);
+    gn_program_destroy(s->program);
+    gn_store_destroy(s->store);
+    gn_pool_destroy(s->pool);
+    free(s);
+}
+
+gn_store *gn_session_store(const gn_session *s) { return s->store; }
+gn_engine *gn_session_engine(const gn_session *s) { return s->engine; }
+
+/* --- A step -------------------------------------------------------------------------------- */
+
+/* The best logit; the first of equals. */
+static size_t best_cell(const gn_session *s, size_t n, size_t cells)
+{
+    size_t best = 0;
+    double top = gn_engine_read(s->engine, s->net->logits, n * cells);
+    for (size_t i = 1; i < cells; i++) {
+        const double logit = gn_engine_read(s->engine, s->net->logits, n * cells + i);
+        if (logit > top) {
+            top = logit;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void read_result(const gn_session *s, const float *policy, gn_step_result *r)
+{
+    const gn_net *net = s->net;
+    const size_t cells = (size_t)net->config.board_size * (size_t)net->config.board_size;
+    r->loss = gn_engine_read(s->engine, net->loss, 0);
+    r->loss_policy = gn_engine_read(s->engine, net->loss_policy, 0);
+    r->loss_value = gn_engine_read(s->engine, net->loss_value, 0);
+    for (size_t n = 0; n < s->config.batch; n++) {
+        const float *target = policy + n * cells;
+        float sum = 0, most = 0;
+        for (size_t i = 0; i < cells; i++) {
+            sum += target[i];
+            most = target[i] > most ? target[i] : most;
+        }
+        if (!(sum > 0))
+            continue;
+        r->targets++;
+        r->top1 += target[best_cell(s, n, cells)] == most;
+    }
+}
+
+static bool finite(double x)
+{
+    return x - x == 0;
+}
+
+gn_status gn_session_gradients(gn_session *s, const float *planes, const float *policy,
+                               const float *value, gn_step_result *result, gn_err *err)
+{
+    *result = (gn_step_result){0};
+    gn_engine_feed(s->engine, s->net->planes, planes);
+    gn_engine_feed(s->engine, s->net->target_policy, policy);
+    gn_engine_feed(s->engine, s->net->target_value, value);
+    const gn_status st = gn_engine_run(s->engine, err);
+    if (st != GN_OK)
+        return st;
+    read_result(s, policy, result);
+    const gn_guard guard = gn_guard_enter(s->config.threads);
+    result->grad_norm = gn_optimizer_measure(s->optimizer, s->store);
+    gn_guard_leave(&guard);
+    if (finite(result->loss) && finite(result->grad_norm))
+        return GN_OK;
+    const char *name = finite(result->loss) ? gn_first_bad_gradient(s->program, s->store)
+                                            : gn_first_not_finite(s->engine);
+    return gn_fail(err, GN_E_NUMERIC, "loss %g, gradient norm %g: the first tensor that is not "
+                   "finite is %s%s", result->loss, result->grad_norm,
+                   finite(result->loss) ? "the gradient of " : "", name == NULL ? "?" : name);
+}
+
+gn_status gn_session_step(gn_session *s, const float *planes, const float *policy,
+                          const float *value, double rate, gn_step_result *result, gn_err *err)
+{
+    const gn_status st = gn_session_gradients(s, planes, policy, value, result, err);
+    if (st != GN_OK)
+        return st;
+    const bool twice = s->config.torch_compat_bn && s->recomputes;
+    const gn_guard guard = gn_guard_enter(s->config.threads);
+    gn_running_update(s->engine, s->store, s->program, twice);
+    gn_optimizer_step(s->optimizer, s->store, rate);
+    gn_guard_leave(&guard);
+    s->tracked.others++;
+    s->tracked.blocks += twice ? 2 : 1;
+    return GN_OK;
+}
+
+void gn_session_gradient_digest(const gn_session *s, char hex[65])
+{
+    gn_sha256 hash;
+    gn_sha256_begin(&hash);
+    for (int v = 0; v < gn_tape_values(s->net->tape); v++)
+        if (gn_store_grad(s->store, v) != NULL)
+            gn_sha256_add(&hash, gn_store_grad(s->store, v), gn_program_bytes(s->program, v));
+    gn_sha256_hex(&hash, hex);
+}
+
+gn_status gn_session_save(const gn_session *s, const char *path, gn_err *err)
+{
+    return gn_model_save(path, s->net, s->store, s->tracked, err);
+}
+
+gn_status gn_session_load(gn_session *s, const char *path, gn_err *err)
+{
+    return gn_model_load(path, s->net, s->store, s->config.table, &s->tracked, err);
+}
+
+gn_status gn_session_evaluate(gn_session *s, const gn_dataset *dataset, gn_scores *out,
+                              gn_err *err)
+{
+    return gn_evaluate(out, s->net, s->store, s->config.table, s->pool, s->config.threads,
+                       s->config.batch, dataset, err);
+}
