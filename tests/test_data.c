@@ -51,7 +51,7 @@ Test(data_rules, five_and_overline_of_the_first_mover)
     cr_assert_eq(result_of(GN_FREESTYLE, four, 4, false), GN_UNKNOWN);
     cr_assert_eq(result_of(GN_STANDARD, four, 4, false), GN_UNKNOWN);
     cr_assert_eq(result_of(GN_RENJU, four, 4, false), GN_LOSS, "stopped on a forbidden point");
-    cr_assert_eq(result_of(GN_RENJU, four, 4, true), GN_UNKNOWN, "the second mover's stone is last");
+    cr_assert_eq(result_of(GN_RENJU, four, 4, true), GN_UNKNOWN, "the second mover stopped");
 }
 
 Test(data_rules, five_and_overline_of_the_second_mover)

@@ -103,7 +103,7 @@ Test(data_psq, malformed)
         {HEAD "8,8,2\n0,9,1\n" TAIL, "3: move 0,9 is off the board, expected 1 to 15"},
         {HEAD "8,8,2\n8,16,1\n" TAIL, "3: move 8,16 is off the board, expected 1 to 15"},
         {HEAD "8,8,2\n-8,1,1\n" TAIL, "3: move -8,1 is off the board, expected 1 to 15"},
-        {HEAD "8,99999999999999999999,1\n" TAIL,
+        {HEAD "8,777777777777777,1\n" TAIL,
          "2: move 8,999999999 is off the board, expected 1 to 15"},
         {HEAD "8,8,2\n8,9,2\n8,8,2\n" TAIL,
          "4: ply 3: column 8, row 8 is taken, expected an empty cell"},
@@ -136,7 +136,8 @@ Test(data_text, games_and_comments)
     fixture f;
     begin(&f);
     cr_assert_eq(read_text(&f, "a.gomoku",
-                           "# games\n\n15 freestyle 1 7,8 14,0 # end\r\n \t \n\t5 renju 0  4,4\t0,0 "),
+                           "# games\n\n15 freestyle 1 7,8 14,0 # end\r\n \t \n"
+                           "\t5 renju 0  4,4\t0,0 "),
                  GN_OK, "%s %s", f.err.text, f.complaint);
     cr_assert_eq(f.games.count, 2);
     const gn_game *g = f.games.game;

@@ -88,6 +88,27 @@ Test(op_properties, any_thread_count_where_workspace_is_used)
     }
 }
 
+/* Tables for the instruction sets that run here, elementwise ops with hardware fma included. */
+Test(op_properties, fast_tables_have_the_bits_of_the_plain_one)
+{
+    static const char *const names[] = {"avx2", "avx512", "fast"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (const op_case *k = op_cases; k < op_cases + op_case_count; k++) {
+            const gn_table *fast = gn_table_named(names[i]);
+            if (fast == NULL)
+                continue;
+            op_run a = op_open_case(&gn_plain, k), b = op_open_case(fast, k);
+            b.call.threads = 2;
+            op_forward(&a);
+            op_forward(&b);
+            op_backward(&a);
+            op_backward(&b);
+            same_run(fast->name, &a, &b);
+            op_close(&a);
+            op_close(&b);
+        }
+}
+
 /* Outputs come back bit for bit while the pinned ones stay what they are. */
 static void recomputed(const op_run *a, const op_case *k)
 {

@@ -77,7 +77,7 @@ gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn
  * then renames it. */
 gn_status gn_games_write(const gn_games *games, const char *path, gn_err *err);
 
-/* The built-in player: game number `index` of `seed`, the same everywhere (freestyle).  One ply plus
+/* The built-in player: game number `index` of `seed`, freestyle, the same everywhere.  One ply plus
  * threats, a random opening.  GN_E_CONFIG, GN_E_NOMEM. */
 gn_status gn_player_game(gn_games *games, uint64_t seed, uint64_t index, int size, gn_err *err);
 
@@ -113,6 +113,11 @@ typedef struct gn_dataset {
 gn_status gn_dataset_create(gn_dataset *out, const gn_games *games, int size, const uint8_t *use,
                             uint8_t wanted, gn_err *err);
 void gn_dataset_free(gn_dataset *dataset);
+
+/* Removes the positions that occur in `seen`: the same moves up to here, in the same order, up to
+ * symmetry.  Games of one source share openings, so a held-out score is also wanted on the rest.
+ * GN_E_NOMEM. */
+gn_status gn_dataset_remove_seen(gn_dataset *dataset, const gn_games *seen, gn_err *err);
 
 /* Splits by game: use[i] = 1 for about `fraction` of the games, else 0, drawn by (seed, what the
  * game is up to symmetry): copies fall on the same side, and a game's side does not depend on the

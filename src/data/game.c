@@ -6,7 +6,6 @@
  * SPDX-License-Identifier: MIT */
 #include "data/game.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 

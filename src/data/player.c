@@ -8,8 +8,6 @@
  *
  * It does not search, and it is no measure of strength.
  * SPDX-License-Identifier: MIT */
-#include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/streams.h"
@@ -29,8 +27,8 @@ typedef enum shape {
     SHAPES
 } shape;
 
-/* What the shapes of a stone add up to: the tiers stand far apart, so that the sum of own and denied
- * shapes keeps their order. */
+/* What the shapes of a stone add up to: the tiers stand far apart, so that the sum of own and
+ * denied shapes keeps their order. */
 enum {
     OWN_FIVE = 1 << 28,
     THEIR_FIVE = 1 << 26,

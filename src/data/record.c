@@ -126,8 +126,6 @@ bool gn_take_int(const char **at, int *value)
     int number = 0;
     for (; is_digit(*p); p++)
         number = number > LARGEST / 10 ? LARGEST : number * 10 + (*p - '0');
-    if (number > LARGEST)
-        number = LARGEST;
     *value = negative ? -number : number;
     *at = p;
     return true;

@@ -5,24 +5,19 @@
  * on the same side, and games added later move no game to the other side.
  * SPDX-License-Identifier: MIT */
 #include "base/streams.h"
+#include "data/hash.h"
 #include "gomokunet/data.h"
 #include "gomokunet/numeric.h"
 
-/* FNV-1a, 64 bits, over the board size and the moves (low byte first) under one symmetry. */
 static uint64_t hash_game(const gn_game *game, const uint16_t *moves, int symmetry)
 {
-    const uint64_t prime = 0x100000001b3u;
-    uint64_t hash = 0xcbf29ce484222325u;
-    hash = (hash ^ game->size) * prime;
-    for (int i = 0; i < game->count; i++) {
-        const unsigned cell = (unsigned)gn_symmetry_cell(symmetry, moves[i], game->size);
-        hash = (hash ^ (cell & 255)) * prime;
-        hash = (hash ^ (cell >> 8)) * prime;
-    }
+    uint64_t hash = gn_hash_begin(game->size);
+    for (int i = 0; i < game->count; i++)
+        hash = gn_hash_move(hash, gn_symmetry_cell(symmetry, moves[i], game->size));
     return hash;
 }
 
-/* The same for a game and its seven images: the least of the eight hashes. */
+/* One hash for a game and its seven images: the least of the eight. */
 static uint64_t hash_canonical(const gn_game *game, const uint16_t *moves)
 {
     uint64_t least = UINT64_MAX;

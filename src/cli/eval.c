@@ -1,0 +1,133 @@
+/* gomokunet eval.  SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/threads.h"
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/records.h"
+#include "gomokunet/train.h"
+
+typedef struct eval_options {
+    const char *model;
+    text_list data, seen;
+    int batch, threads;
+    bool json, strict;
+} eval_options;
+
+static void print_scores(const gn_scores *s, bool json, const char *prefix)
+{
+    if (!json) {
+        printf("%s%zu positions: top-1 %.4f, top-5 %.4f, cross-entropy %.4f, value mse %.4f, mean "
+               "value error %.4f\n", prefix, s->positions, s->top1, s->top5, s->loss_policy,
+               s->loss_value, s->value_error);
+        return;
+    }
+    const struct {
+        const char *key;
+        double value;
+    } members[] = {{"loss_policy", s->loss_policy}, {"loss_value", s->loss_value},
+                   {"top1", s->top1}, {"top5", s->top5}, {"value_error", s->value_error}};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        printf("\"%s%s\":", prefix, members[i].key);
+        json_number(stdout, members[i].value);
+        putchar(',');
+    }
+    printf("\"%spositions\":%zu", prefix, s->positions);
+}
+
+static gn_status score(const eval_options *o, const gn_net *net, gn_store *store,
+                       const gn_dataset *dataset, gn_scores *scores, gn_err *err)
+{
+    gn_pool *pool = NULL;
+    gn_status st = gn_pool_create(&pool, err);
+    if (st == GN_OK)
+        st = gn_evaluate(scores, net, store, gn_table_fast(), pool, o->threads, (size_t)o->batch,
+                         dataset, err);
+    gn_pool_destroy(pool);
+    return st;
+}
+
+/* Scores all positions, and those that --seen does not hold. */
+static int score_games(const eval_options *o, const gn_net *net, gn_store *store,
+                       const gn_games *games, const gn_games *seen)
+{
+    gn_err err;
+    gn_dataset all = {0};
+    gn_scores scores, fresh_scores;
+    const bool split = o->seen.count > 0;
+    gn_status st = gn_dataset_create(&all, games, net->config.board_size, NULL, 0, &err);
+    if (st == GN_OK && all.count == 0)
+        st = gn_fail(&err, GN_E_DATA, "no position to score in the games given");
+    if (st == GN_OK) st = score(o, net, store, &all, &scores, &err);
+    if (st == GN_OK && split) st = gn_dataset_remove_seen(&all, seen, &err);
+    if (st == GN_OK && split) st = score(o, net, store, &all, &fresh_scores, &err);
+    if (st == GN_OK) {
+        if (o->json)
+            putchar('{');
+        print_scores(&scores, o->json, "");
+        if (split && o->json)
+            putchar(',');
+        if (split)
+            print_scores(&fresh_scores, o->json, o->json ? "unseen_" : "never seen: ");
+        if (o->json)
+            puts("}");
+    }
+    gn_dataset_free(&all);
+    return st == GN_OK ? EXIT_GOOD : tell("eval", &err);
+}
+
+static int run(const eval_options *o)
+{
+    gn_err err;
+    gn_net_config config;
+    gn_net net = {0};
+    gn_store *store = NULL;
+    gn_tracked tracked;
+    gn_games games = {0}, seen = {0};
+    gn_status st = gn_model_config(&config, o->model, &err);
+    if (st == GN_OK) st = gn_net_create(&net, &config, &err);
+    if (st == GN_OK) st = gn_store_create(&store, net.tape, gn_table_fast(), false, &err);
+    if (st == GN_OK) st = gn_model_load(o->model, &net, store, gn_table_fast(), &tracked, &err);
+    int status = EXIT_GOOD;
+    if (st != GN_OK) {
+        tell("eval", &err);
+        status = st == GN_E_NOMEM ? EXIT_RUNTIME : EXIT_USAGE;
+    }
+    if (status == EXIT_GOOD)
+        status = records_read(&games, &o->data, config.board_size, o->strict, "eval");
+    if (status == EXIT_GOOD && o->seen.count > 0)
+        status = records_read(&seen, &o->seen, config.board_size, o->strict, "eval");
+    if (status == EXIT_GOOD)
+        status = score_games(o, &net, store, &games, &seen);
+    gn_games_free(&games);
+    gn_games_free(&seen);
+    gn_store_destroy(store);
+    gn_net_destroy(&net);
+    return status;
+}
+
+int command_eval(int argc, char **argv)
+{
+    eval_options o = {.batch = 64, .threads = gn_threads_available()};
+    const option list[] = {
+        {"model", OPT_TEXT, &o.model, 0, 0, "FILE", "a model.safetensors of a run"},
+        {"data", OPT_LIST, &o.data, 0, 0, "PATH", "game records, file or folder; repeatable"},
+        {"seen", OPT_LIST, &o.seen, 0, 0, "PATH",
+         "records trained on: also score what they do not hold"},
+        {"batch-size", OPT_INT, &o.batch, 1, 1 << 20, "N", "positions at a time"},
+        {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads"},
+        {"strict", OPT_FLAG, &o.strict, 0, 0, NULL, "stop at the first malformed game"},
+        {"json", OPT_FLAG, &o.json, 0, 0, NULL, "as JSON"},
+    };
+    const command c = {"eval", "score a model on game records", NULL, list,
+                       (int)(sizeof list / sizeof *list)};
+    const parsed p = options_parse(&c, argc, argv, NULL);
+    if (p != PARSED_RUN)
+        return p == PARSED_HELP ? EXIT_GOOD : EXIT_USAGE;
+    if (o.model == NULL || o.data.count == 0) {
+        fprintf(stderr, "gomokunet eval: --model FILE and --data PATH are needed\n");
+        return EXIT_USAGE;
+    }
+    return run(&o);
+}

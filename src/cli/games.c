@@ -1,0 +1,94 @@
+/* gomokunet games.  SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/machine.h"
+#include "cli/progress.h"
+#include "cli/records.h"
+
+typedef struct games_options {
+    text_list data;
+    int make, board_size;
+    uint64_t seed;
+    const char *out;
+    bool json, strict;
+} games_options;
+
+static int make_games(gn_games *games, const games_options *o)
+{
+    gn_err err;
+    progress bar = progress_begin((uint64_t)o->make);
+    for (int i = 0; i < o->make; i++) {
+        if (gn_player_game(games, o->seed, (uint64_t)i, o->board_size, &err) != GN_OK)
+            return tell("games", &err);
+        progress_show(&bar, (uint64_t)i + 1, "games made");
+        if (machine_interrupted())
+            return EXIT_SIGINT;
+    }
+    progress_break(&bar);
+    return EXIT_GOOD;
+}
+
+static void print_counts(const gn_games *games, bool json)
+{
+    size_t results[4] = {0}, positions = 0; /* loss, draw, win, unknown */
+    size_t rules[3] = {0};
+    for (size_t i = 0; i < games->count; i++) {
+        const gn_game *g = &games->game[i];
+        results[g->result + 1]++;
+        rules[g->rule]++;
+        positions += (size_t)(g->count - g->opening);
+    }
+    const char *text = json ? "{\"games\":%zu,\"positions\":%zu,\"first_wins\":%zu,"
+                              "\"second_wins\":%zu,\"draws\":%zu,\"unknown\":%zu,"
+                              "\"freestyle\":%zu,\"standard\":%zu,\"renju\":%zu}\n"
+                            : "%zu games, %zu positions after the openings\n"
+                              "first mover wins %zu, second %zu, draws %zu, unknown %zu\n"
+                              "freestyle %zu, standard %zu, renju %zu\n";
+    printf(text, games->count, positions, results[2], results[0], results[1], results[3],
+           rules[GN_FREESTYLE], rules[GN_STANDARD], rules[GN_RENJU]);
+}
+
+static int run(const games_options *o)
+{
+    gn_games games = {0};
+    gn_err err;
+    machine_catch_interrupts();
+    int status = o->make > 0 ? make_games(&games, o)
+                             : records_read(&games, &o->data, 0, o->strict, "games");
+    if (status == EXIT_GOOD && o->out != NULL && gn_games_write(&games, o->out, &err) != GN_OK)
+        status = tell("games", &err);
+    if (status == EXIT_GOOD)
+        print_counts(&games, o->json);
+    if (status == EXIT_GOOD && o->out != NULL && !o->json)
+        printf("written: %s\n", o->out);
+    gn_games_free(&games);
+    return status;
+}
+
+int command_games(int argc, char **argv)
+{
+    games_options o = {.board_size = 15, .seed = 1};
+    const option list[] = {
+        {"data", OPT_LIST, &o.data, 0, 0, "PATH", "records to check, file or folder; repeatable"},
+        {"make", OPT_INT, &o.make, 0, 1e7, "N", "make N games with the built-in player"},
+        {"board-size", OPT_INT, &o.board_size, GN_MIN_BOARD, GN_MAX_BOARD, "N",
+         "squares a side of the games made"},
+        {"seed", OPT_SEED, &o.seed, 0, 0, "N", "of the games made"},
+        {"out", OPT_TEXT, &o.out, 0, 0, "FILE", "write all games as .gomoku or .gomoku.gz"},
+        {"strict", OPT_FLAG, &o.strict, 0, 0, NULL, "stop at the first malformed game"},
+        {"json", OPT_FLAG, &o.json, 0, 0, NULL, "counts as JSON"},
+    };
+    const command c = {"games", "make, import, check and count games", NULL, list,
+                       (int)(sizeof list / sizeof *list)};
+    const parsed p = options_parse(&c, argc, argv, NULL);
+    if (p != PARSED_RUN)
+        return p == PARSED_HELP ? EXIT_GOOD : EXIT_USAGE;
+    if ((o.make > 0) == (o.data.count > 0)) {
+        fprintf(stderr, "gomokunet games: expected either --data PATH or --make N\n");
+        return EXIT_USAGE;
+    }
+    return run(&o);
+}

@@ -1,0 +1,104 @@
+/* gomokunet info, gomokunet selftest.  SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/options.h"
+#include "gomokunet/numeric.h"
+
+static const char contract[] = "order v1";
+
+#if defined(__clang__)
+#define COMPILER "clang " __clang_version__
+#elif defined(__GNUC__)
+#define COMPILER "gcc " __VERSION__
+#else
+#define COMPILER "unknown"
+#endif
+
+#ifdef _OPENMP
+enum { WITH_OPENMP = 1 };
+#else
+enum { WITH_OPENMP = 0 };
+#endif
+
+static void print_text(const gn_net *net)
+{
+    printf("gomokunet %s\ncontract: %s\ninstruction set: %s\ncompiler: %s\nopenmp: %s\n",
+           GN_VERSION, contract, gn_table_fast()->name, COMPILER, WITH_OPENMP ? "yes" : "no");
+    printf("parameters: %zu (%d blocks x %d channels, %s, %dx%d)\n", gn_tape_parameters(net->tape),
+           net->config.num_blocks, net->config.channels, gn_conv_name(net->config.conv),
+           net->config.board_size, net->config.board_size);
+}
+
+static void print_json(const gn_net *net)
+{
+    fputs("{\"version\":", stdout);
+    json_text(stdout, GN_VERSION);
+    fputs(",\"contract\":", stdout);
+    json_text(stdout, contract);
+    fputs(",\"isa\":", stdout);
+    json_text(stdout, gn_table_fast()->name);
+    fputs(",\"compiler\":", stdout);
+    json_text(stdout, COMPILER);
+    printf(",\"openmp\":%s,\"parameters\":%zu}\n", WITH_OPENMP ? "true" : "false",
+           gn_tape_parameters(net->tape));
+}
+
+int command_info(int argc, char **argv)
+{
+    net_options n = net_options_default();
+    bool json = false;
+    const option list[] = {
+        NET_OPTIONS(&n),
+        {"json", OPT_FLAG, &json, 0, 0, NULL, "as JSON"},
+    };
+    const command c = {"info", "version, contract, instruction set, parameters", NULL, list,
+                       (int)(sizeof list / sizeof *list)};
+    const parsed p = options_parse(&c, argc, argv, NULL);
+    if (p != PARSED_RUN)
+        return p == PARSED_HELP ? EXIT_GOOD : EXIT_USAGE;
+    if (!net_options_resolve(&n, "info"))
+        return EXIT_USAGE;
+    gn_net net;
+    gn_err err;
+    if (gn_net_create(&net, &n.config, &err) != GN_OK)
+        return tell("info", &err);
+    if (json)
+        print_json(&net);
+    else
+        print_text(&net);
+    gn_net_destroy(&net);
+    return EXIT_GOOD;
+}
+
+int command_selftest(int argc, char **argv)
+{
+    enum { ROOM = 64 };
+    bool json = false;
+    const option list[] = {{"json", OPT_FLAG, &json, 0, 0, NULL, "as JSON"}};
+    const command c = {"selftest", "does this machine keep the numeric contract?", NULL, list, 1};
+    const parsed p = options_parse(&c, argc, argv, NULL);
+    if (p != PARSED_RUN)
+        return p == PARSED_HELP ? EXIT_GOOD : EXIT_USAGE;
+    gn_check checks[ROOM];
+    const int count = gn_selftest_checks(checks, ROOM);
+    int failed = 0;
+    if (json)
+        fputs("{\"checks\":[", stdout);
+    for (int i = 0; i < count && i < ROOM; i++) {
+        failed += !checks[i].passed;
+        if (!json) {
+            printf("%-4s %s\n", checks[i].passed ? "ok" : "FAIL", checks[i].name);
+            continue;
+        }
+        fputs(i > 0 ? ",{\"name\":" : "{\"name\":", stdout);
+        json_text(stdout, checks[i].name);
+        printf(",\"passed\":%s}", checks[i].passed ? "true" : "false");
+    }
+    if (json)
+        printf("],\"failed\":%d}\n", failed);
+    else
+        printf("%d of %d checks hold\n", count - failed, count);
+    return failed == 0 ? EXIT_GOOD : EXIT_NEGATIVE;
+}

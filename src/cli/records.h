@@ -1,0 +1,20 @@
+/* Loading game records for a command: reads the paths, tells what was malformed.
+ * SPDX-License-Identifier: MIT */
+#ifndef GN_CLI_RECORDS_H
+#define GN_CLI_RECORDS_H
+
+#include "cli/options.h"
+#include "gomokunet/data.h"
+
+enum { PLAYER_GAMES = 400, PLAYER_SEED = 1 }; /* the embedded data */
+
+/* Reads every path into *games.  Malformed games are told on stderr (the first few by name, the
+ * rest by number).  Returns an exit status, EXIT_GOOD where games were read. */
+int records_read(gn_games *games, const text_list *paths, int board_size, bool strict,
+                 const char *command_name);
+
+/* The games of the built-in player, from `cache` if it holds them, else made and written there.
+ * cache NULL: only made. */
+int records_embedded(gn_games *games, int board_size, const char *cache, const char *command_name);
+
+#endif

@@ -1,0 +1,161 @@
+/* Setting a training run up: data, memory, network.  SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/machine.h"
+#include "cli/records.h"
+#include "cli/train.h"
+
+static const double gib = 1024.0 * 1024.0 * 1024.0;
+
+/* --- Data ---------------------------------------------------------------------------------- */
+
+static int read_games(training *t)
+{
+    const train_options *o = &t->options;
+    const int size = o->net.config.board_size;
+    if (o->data.count > 0)
+        return records_read(&t->games, &o->data, size, o->strict, "train");
+    char cache[1100];
+    snprintf(cache, sizeof cache, "%s/games.gomoku.gz", o->out);
+    return records_embedded(&t->games, size, cache, "train");
+}
+
+/* Held-out games: those of --eval-data, or a part of the games, never single positions. */
+static int split_games(training *t, gn_err *err)
+{
+    const train_options *o = &t->options;
+    const int size = o->net.config.board_size;
+    if (o->eval_data.count > 0) {
+        const int status = records_read(&t->eval_games, &o->eval_data, size, o->strict, "train");
+        if (status != EXIT_GOOD)
+            return status;
+        gn_status st = gn_dataset_create(&t->train, &t->games, size, NULL, 0, err);
+        if (st == GN_OK)
+            st = gn_dataset_create(&t->held_out, &t->eval_games, size, NULL, 0, err);
+        return st == GN_OK ? EXIT_GOOD : tell("train", err);
+    }
+    uint8_t *use = calloc(t->games.count + 1, 1);
+    if (use == NULL) {
+        gn_fail(err, GN_E_NOMEM, "no memory for %zu games", t->games.count);
+        return tell("train", err);
+    }
+    gn_split(&t->games, o->seed, o->eval_fraction, use);
+    gn_status st = gn_dataset_create(&t->train, &t->games, size, use, 0, err);
+    if (st == GN_OK && o->eval_fraction > 0)
+        st = gn_dataset_create(&t->held_out, &t->games, size, use, 1, err);
+    free(use);
+    return st == GN_OK ? EXIT_GOOD : tell("train", err);
+}
+
+int train_load_data(training *t)
+{
+    gn_err err;
+    int status = read_games(t);
+    if (status == EXIT_GOOD)
+        status = split_games(t, &err);
+    if (status != EXIT_GOOD)
+        return status;
+    const size_t batch = (size_t)t->options.batch;
+    if (gn_sampler_create(&t->sampler, &t->train, t->options.seed, batch, &err) != GN_OK)
+        return tell("train", &err);
+    const uint64_t epochs = (uint64_t)t->options.epochs;
+    t->steps = t->options.steps > 0 ? (uint64_t)t->options.steps : epochs * t->sampler.per_epoch;
+    fprintf(t->text, "data: %zu games%s, %zu positions to learn from, %zu held out\n",
+            t->games.count + t->eval_games.count,
+            t->options.data.count == 0 ? " of the built-in player" : "", t->train.count,
+            t->held_out.count);
+    return EXIT_GOOD;
+}
+
+/* --- Memory -------------------------------------------------------------------------------- */
+
+static bool fits(const training *t, gn_session_config config, size_t available, gn_memory *need)
+{
+    return gn_session_predict(need, &t->net, &config, NULL) == GN_OK && need->total <= available;
+}
+
+/* The first option that would fit: another policy, else a smaller batch as well. */
+static void suggest(const training *t, size_t available)
+{
+    static const char *const policies[] = {"block", "every:2", "every:3"};
+    gn_session_config config = t->config;
+    gn_memory need;
+    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+        config.policy = policies[i];
+        if (fits(t, config, available, &need)) {
+            fprintf(stderr, "gomokunet train: --checkpoint %s would fit (%.2f GiB)\n", policies[i],
+                    (double)need.total / gib);
+            return;
+        }
+    }
+    for (config.batch /= 2; config.batch > 0; config.batch /= 2)
+        for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+            config.policy = policies[i];
+            if (fits(t, config, available, &need)) {
+                fprintf(stderr,
+                        "gomokunet train: --batch-size %zu --checkpoint %s would fit (%.2f GiB)\n",
+                        config.batch, policies[i], (double)need.total / gib);
+                return;
+            }
+        }
+    fprintf(stderr, "gomokunet train: no batch size would fit; a smaller network might\n");
+}
+
+int train_check_memory(training *t)
+{
+    gn_err err;
+    if (gn_session_predict(&t->predicted, &t->net, &t->config, &err) != GN_OK)
+        return tell("train", &err);
+    const gn_memory *m = &t->predicted;
+    const size_t available = machine_memory_available();
+    if (available > 0 && m->total > available) {
+        fprintf(stderr, "gomokunet train: this run needs %.2f GiB, %.2f GiB are there\n",
+                (double)m->total / gib, (double)available / gib);
+        suggest(t, available);
+        return EXIT_RUNTIME;
+    }
+    const gn_textbook book = gn_net_textbook(&t->net.config, t->config.batch);
+    const double map = (double)book.map_bytes / gib;
+    fprintf(t->text, "memory: %.2f GiB predicted: parameters %.2f, gradients %.2f, optimizer %.2f, "
+            "activations %.3f (of them saved for backward %.3f)\n", (double)m->total / gib,
+            (double)m->parameters / gib, (double)m->gradients / gib, (double)m->optimizer / gib,
+            (double)m->activations / gib, (double)m->saved / gib);
+    fprintf(t->text, "textbook: normal mode saves %zu maps, %.2f GiB; checkpointing %zu maps, "
+            "%.2f GiB: 83 %% less\n", book.normal_maps, map * (double)book.normal_maps,
+            book.checkpoint_maps, map * (double)book.checkpoint_maps);
+    return EXIT_GOOD;
+}
+
+/* --- Network ------------------------------------------------------------------------------- */
+
+int train_build(training *t)
+{
+    gn_err err;
+    const size_t cells = (size_t)(t->net.config.board_size * t->net.config.board_size);
+    if (gn_session_create(&t->session, &t->net, &t->config, &err) != GN_OK)
+        return tell("train", &err);
+    t->planes = malloc(t->config.batch * cells * GN_PLANES * sizeof *t->planes);
+    t->policy = malloc(t->config.batch * cells * sizeof *t->policy);
+    t->value = malloc(t->config.batch * sizeof *t->value);
+    if (t->planes != NULL && t->policy != NULL && t->value != NULL)
+        return EXIT_GOOD;
+    gn_fail(&err, GN_E_NOMEM, "no memory for a batch of %zu positions", t->config.batch);
+    return tell("train", &err);
+}
+
+void train_release(training *t)
+{
+    gn_session_destroy(t->session);
+    gn_net_destroy(&t->net);
+    gn_sampler_free(&t->sampler);
+    gn_dataset_free(&t->train);
+    gn_dataset_free(&t->held_out);
+    gn_games_free(&t->games);
+    gn_games_free(&t->eval_games);
+    free(t->planes);
+    free(t->policy);
+    free(t->value);
+    if (t->metrics != NULL)
+        fclose(t->metrics);
+}
