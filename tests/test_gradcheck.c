@@ -10,7 +10,7 @@
 
 enum { N = 3, S = 3, C = 2 };
 
-/* Inputs between -1 and 1; of a policy's target all but the last row of it is a distribution. */
+/* Inputs between -1 and 1; a policy has weights above 0, in its last row none at all: no target. */
 static void fill(void *user, const gn_tape *tape, gn_value input, double *data, size_t count)
 {
     const gn_value_info *info = gn_tape_value(tape, input);

@@ -26,8 +26,6 @@ const char *gn_rule_name(gn_rule rule); /* "freestyle", "standard", "renju" */
  * A full board, or Gomocup's limit of 200 plies, is a draw. */
 typedef enum gn_result { GN_LOSS = -1, GN_DRAW = 0, GN_WIN = 1, GN_UNKNOWN = 2 } gn_result;
 
-enum { GN_MIN_BOARD = 5, GN_MAX_BOARD = 25, GN_PLANES = 5 };
-
 typedef struct gn_game {
     uint8_t size;
     uint8_t rule;     /* gn_rule */

@@ -24,6 +24,9 @@ typedef struct gn_sha256 {
 
 void gn_sha256_begin(gn_sha256 *hash);
 void gn_sha256_add(gn_sha256 *hash, const void *bytes, size_t count);
+/* Elements as a file holds them, little-endian, whatever the host: digests agree everywhere.
+ * `element` is 1, 4 or 8; `bytes` a multiple of it. */
+void gn_sha256_add_elements(gn_sha256 *hash, const void *data, size_t bytes, size_t element);
 /* Writes 64 lower-case hex digits and a NUL; the hash must be begun again afterwards. */
 void gn_sha256_hex(gn_sha256 *hash, char hex[65]);
 

@@ -1,5 +1,7 @@
-/* A program: a tape bound to a table of rows, a batch size and a number of threads; the store of its
- * parameters; and the check of its gradients.  SPDX-License-Identifier: MIT */
+/* A program: a tape bound to a table of rows, a batch size and a number of threads; the store of
+ * its parameters; and the check of its gradients.
+ *
+ * SPDX-License-Identifier: MIT */
 #ifndef GOMOKUNET_PROGRAM_H
 #define GOMOKUNET_PROGRAM_H
 

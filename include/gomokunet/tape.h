@@ -50,7 +50,7 @@ gn_value gn_tape_conv2d(gn_tape *t, const char *name, gn_value x, gn_value weigh
 gn_value gn_tape_depthwise_conv2d(gn_tape *t, const char *name, gn_value x, gn_value weight);
 /* The running statistics are read in inference only; the training step updates them. */
 gn_value gn_tape_batch_norm(gn_tape *t, const char *name, gn_value x, gn_value gamma, gn_value beta,
-                       gn_value running_mean, gn_value running_var, double eps);
+                             gn_value running_mean, gn_value running_var, double eps);
 gn_value gn_tape_relu(gn_tape *t, const char *name, gn_value x);
 gn_value gn_tape_add(gn_tape *t, const char *name, gn_value a, gn_value b);
 gn_value gn_tape_global_avg_pool(gn_tape *t, const char *name, gn_value x);
@@ -59,7 +59,8 @@ gn_value gn_tape_sigmoid(gn_tape *t, const char *name, gn_value x);
 gn_value gn_tape_tanh(gn_tape *t, const char *name, gn_value x);
 gn_value gn_tape_channel_scale(gn_tape *t, const char *name, gn_value x, gn_value gate);
 gn_value gn_tape_flatten(gn_tape *t, const char *name, gn_value x);
-gn_value gn_tape_softmax_cross_entropy(gn_tape *t, const char *name, gn_value logits, gn_value target);
+gn_value gn_tape_softmax_cross_entropy(gn_tape *t, const char *name, gn_value logits,
+                                       gn_value target);
 gn_value gn_tape_mean_squared_error(gn_tape *t, const char *name, gn_value x, gn_value target);
 
 /* Any op by its row in `table` (a table of your own, say): the same for all of the above. */

@@ -13,6 +13,9 @@ extern "C" {
 
 enum { GN_MAX_RANK = 4 };
 
+/* Squares a side, and the planes that a position is told in: facts that games and network share. */
+enum { GN_MIN_BOARD = 5, GN_MAX_BOARD = 25, GN_PLANES = 5 };
+
 /* Stands for the batch size in a shape that is not bound yet. */
 #define GN_BATCH ((size_t)0)
 

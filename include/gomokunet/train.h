@@ -5,6 +5,7 @@
 #define GOMOKUNET_TRAIN_H
 
 #include "gomokunet/data.h"
+#include "gomokunet/io.h"
 #include "gomokunet/net.h"
 
 #ifdef __cplusplus
@@ -107,6 +108,26 @@ void gn_session_gradient_digest(const gn_session *session, char hex[65]);
 
 gn_status gn_session_save(const gn_session *session, const char *path, gn_err *err);
 gn_status gn_session_load(gn_session *session, const char *path, gn_err *err);
+
+/* --- State: what a run needs to go on with the same bits --------------------------------------- */
+
+/* A text that travels in the state file's metadata. */
+typedef struct gn_note {
+    const char *key, *value;
+} gn_note;
+
+/* Writes parameters, buffers, moments, counters and `step`, the number of steps done, with a SHA-256
+ * over all of it as the last tensor, under a temporary name, synced and renamed.  float32 tables
+ * only.  GN_E_IO. */
+gn_status gn_session_save_state(const gn_session *session, const char *path, uint64_t step,
+                                const gn_note *notes, size_t count, gn_err *err);
+
+/* Whether an open file is a whole state: checks the SHA-256.  GN_E_FORMAT. */
+gn_status gn_state_check(const gn_reader *reader, const char *path, gn_err *err);
+
+/* Goes on from a checked state.  GN_E_SHAPE: made for another network or optimiser. */
+gn_status gn_session_load_state(gn_session *session, const gn_reader *reader, const char *path,
+                                uint64_t *step, gn_err *err);
 
 /* --- Evaluation ------------------------------------------------------------------------------ */
 

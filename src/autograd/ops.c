@@ -24,7 +24,7 @@ gn_value gn_tape_depthwise_conv2d(gn_tape *t, const char *name, gn_value x, gn_v
 }
 
 gn_value gn_tape_batch_norm(gn_tape *t, const char *name, gn_value x, gn_value gamma, gn_value beta,
-                       gn_value running_mean, gn_value running_var, double eps)
+                             gn_value running_mean, gn_value running_var, double eps)
 {
     return write_record(t, "batch_norm", name, (gn_attr){.eps = eps},
                         (const gn_value[]){x, gamma, beta, running_mean, running_var}, 5);
@@ -57,7 +57,8 @@ gn_value gn_tape_channel_scale(gn_tape *t, const char *name, gn_value x, gn_valu
 
 gn_value gn_tape_flatten(gn_tape *t, const char *name, gn_value x) { return WRITE("flatten", x); }
 
-gn_value gn_tape_softmax_cross_entropy(gn_tape *t, const char *name, gn_value logits, gn_value target)
+gn_value gn_tape_softmax_cross_entropy(gn_tape *t, const char *name, gn_value logits,
+                                       gn_value target)
 {
     return WRITE("softmax_cross_entropy", logits, target);
 }

@@ -29,7 +29,8 @@ size_t gn_arena_take(gn_arena *a, size_t bytes)
     bytes = gn_align(bytes);
     size_t best = a->holes;
     for (size_t i = 0; i < a->holes; i++)
-        if (a->hole[i].bytes >= bytes && (best == a->holes || a->hole[i].bytes < a->hole[best].bytes))
+        if (a->hole[i].bytes >= bytes &&
+            (best == a->holes || a->hole[i].bytes < a->hole[best].bytes))
             best = i;
     a->live += bytes;
     if (best < a->holes) {

@@ -26,6 +26,7 @@ struct gn_engine {
     size_t *offset;   /* by slot: where it lies */
     void **pointer;   /* by slot: the same as an address; NULL: not held */
     int *runs;        /* by record: forwards and recomputes in the last run */
+    int moved;        /* the slot whose memory the run in hand overwrites; GN_NONE */
     gn_usage predicted, measured;
     gn_hook hook;
     void *user;
@@ -130,6 +131,8 @@ static gn_status compute(gn_engine *e, gn_step step, char *base, gn_err *err)
         if (e->hook != NULL && step.pass == GN_BACKWARD)
             e->hook(e->user, &event);
         gn_program_run(e->program, step.record, step.pass, event.places, base + work);
+        if (e->moved != GN_NONE) /* before the hook: what was overwritten is not there */
+            e->pointer[e->moved] = NULL;
         if (step.pass != GN_BACKWARD) {
             e->runs[step.record]++;
             if (e->hook != NULL)
@@ -146,7 +149,7 @@ static gn_status carry_out(gn_engine *e, char *base, gn_usage *usage, gn_err *er
 {
     gn_arena_clear(&e->arena);
     gn_status status = GN_OK;
-    int moved = GN_NONE; /* the slot whose memory the next run overwrites */
+    e->moved = GN_NONE;
     for (size_t i = 0; i < e->plan.count && status == GN_OK; i++) {
         const gn_step step = e->plan.step[i];
         switch (step.kind) {
@@ -159,7 +162,7 @@ static gn_status carry_out(gn_engine *e, char *base, gn_usage *usage, gn_err *er
         case GN_MOVE:
             e->offset[step.slot] = e->offset[step.from];
             e->pointer[step.slot] = e->pointer[step.from];
-            moved = step.from;
+            e->moved = step.from;
             break;
         case GN_SEED:
             usage->saved = e->arena.live;
@@ -167,9 +170,7 @@ static gn_status carry_out(gn_engine *e, char *base, gn_usage *usage, gn_err *er
             break;
         case GN_COMPUTE:
             status = compute(e, step, base, err);
-            if (moved != GN_NONE)
-                e->pointer[moved] = NULL;
-            moved = GN_NONE;
+            e->moved = GN_NONE;
             break;
         }
     }
@@ -298,8 +299,8 @@ void gn_engine_feed(const gn_engine *e, gn_value input, const float *data)
 double gn_engine_read(const gn_engine *e, gn_value v, size_t index)
 {
     const void *data = gn_engine_data(e, v);
-    return gn_program_table(e->program)->elem == sizeof(float) ? (double)((const float *)data)[index]
-                                                               : ((const double *)data)[index];
+    const bool narrow = gn_program_table(e->program)->elem == sizeof(float);
+    return narrow ? (double)((const float *)data)[index] : ((const double *)data)[index];
 }
 
 gn_usage gn_engine_predicted(const gn_engine *e) { return e->predicted; }

@@ -2,8 +2,8 @@
  *
  * A recompute is driven by need: when the backward of a record is about to read a value that was
  * dropped, the value's record runs again, after those that it needs in turn, inside its own stage.
- * So nothing is recomputed for nothing, each at most once, right before its first reader.  Whether a
- * value is there is all the state this needs.  SPDX-License-Identifier: MIT */
+ * So nothing is recomputed for nothing, each at most once, right before its first reader.  Whether
+ * a value is there is all the state this needs.  SPDX-License-Identifier: MIT */
 #include "checkpoint/lower.h"
 
 #include <stdlib.h>
@@ -188,10 +188,12 @@ static gn_status lower_actions(lowering *l, const gn_schedule *schedule)
             return status;
     }
     for (int s = 0; s < stages; s++)
-        if (!l->ran[s] || (needs_backward(l->plan->program) && l->next_back >= 0))
-            return gn_fail(l->err, GN_E_CONFIG, "schedule: stage %s never runs %s",
-                           gn_tape_stage_name(l->tape, l->ran[s] ? l->next_back : s),
-                           l->ran[s] ? "backward" : "forward");
+        if (!l->ran[s])
+            return gn_fail(l->err, GN_E_CONFIG, "schedule: stage %s never runs forward",
+                           gn_tape_stage_name(l->tape, s));
+    if (needs_backward(l->plan->program) && l->next_back >= 0)
+        return gn_fail(l->err, GN_E_CONFIG, "schedule: stage %s never runs backward",
+                       gn_tape_stage_name(l->tape, l->next_back));
     return GN_OK;
 }
 

@@ -82,7 +82,7 @@ int command_games(int argc, char **argv)
         {"json", OPT_FLAG, &o.json, 0, 0, NULL, "counts as JSON"},
     };
     const command c = {"games", "make, import, check and count games", NULL, list,
-                       (int)(sizeof list / sizeof *list)};
+                       (int)(sizeof list / sizeof *list), NULL};
     const parsed p = options_parse(&c, argc, argv, NULL);
     if (p != PARSED_RUN)
         return p == PARSED_HELP ? EXIT_GOOD : EXIT_USAGE;

@@ -202,7 +202,7 @@ int command_gradcheck(int argc, char **argv)
         {"json", OPT_FLAG, &o.json, 0, 0, NULL, "as JSON"},
     };
     const command c = {"gradcheck", "finite differences in float64 against backward", NULL, list,
-                       (int)(sizeof list / sizeof *list)};
+                       (int)(sizeof list / sizeof *list), NULL};
     const parsed p = options_parse(&c, argc, argv, NULL);
     if (p != PARSED_RUN)
         return p == PARSED_HELP ? EXIT_GOOD : EXIT_USAGE;

@@ -54,7 +54,7 @@ int command_info(int argc, char **argv)
         {"json", OPT_FLAG, &json, 0, 0, NULL, "as JSON"},
     };
     const command c = {"info", "version, contract, instruction set, parameters", NULL, list,
-                       (int)(sizeof list / sizeof *list)};
+                       (int)(sizeof list / sizeof *list), NULL};
     const parsed p = options_parse(&c, argc, argv, NULL);
     if (p != PARSED_RUN)
         return p == PARSED_HELP ? EXIT_GOOD : EXIT_USAGE;
@@ -77,7 +77,7 @@ int command_selftest(int argc, char **argv)
     enum { ROOM = 64 };
     bool json = false;
     const option list[] = {{"json", OPT_FLAG, &json, 0, 0, NULL, "as JSON"}};
-    const command c = {"selftest", "does this machine keep the numeric contract?", NULL, list, 1};
+    const command c = {"selftest", "does this machine keep the numeric contract?", NULL, list, 1, NULL};
     const parsed p = options_parse(&c, argc, argv, NULL);
     if (p != PARSED_RUN)
         return p == PARSED_HELP ? EXIT_GOOD : EXIT_USAGE;

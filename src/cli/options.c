@@ -150,6 +150,8 @@ static parsed parse_one(const command *c, int argc, char **argv, int *i)
             }
             value = argv[++*i];
         }
+        if (c->given != NULL)
+            c->given[k] = true;
         return store(c, o, value) ? PARSED_RUN : PARSED_WRONG;
     }
     return unknown(c, name);
@@ -171,6 +173,68 @@ parsed options_parse(const command *c, int argc, char **argv, text_list *rest)
         }
     }
     return PARSED_RUN;
+}
+
+void option_text(const option *o, char *text, size_t room)
+{
+    const text_list *list = o->target;
+    const char *own = NULL;
+    size_t used = 0;
+    switch (o->kind) {
+    case OPT_FLAG:
+        snprintf(text, room, "%s", *(const bool *)o->target ? "true" : "");
+        break;
+    case OPT_INT:
+        snprintf(text, room, "%d", *(const int *)o->target);
+        break;
+    case OPT_SEED:
+        snprintf(text, room, "%" PRIu64, *(const uint64_t *)o->target);
+        break;
+    case OPT_REAL:
+        snprintf(text, room, "%.17g", *(const double *)o->target);
+        break;
+    case OPT_TEXT:
+        own = *(const char *const *)o->target;
+        snprintf(text, room, "%s", own != NULL ? own : "");
+        break;
+    case OPT_LIST:
+        text[0] = '\0';
+        for (int i = 0; i < list->count && used < room; i++)
+            used += (size_t)snprintf(text + used, room - used, "%s\n", list->item[i]);
+        break;
+    }
+}
+
+/* The texts live as long as the program: options point at them. */
+static const char *keep_text(const char *text, size_t length)
+{
+    char *copy = malloc(length + 1);
+    if (copy != NULL) {
+        memcpy(copy, text, length);
+        copy[length] = '\0';
+    }
+    return copy;
+}
+
+bool option_set(const command *c, const option *o, const char *text)
+{
+    if (o->kind == OPT_FLAG) {
+        *(bool *)o->target = *text != '\0';
+        return true;
+    }
+    if (*text == '\0')
+        return true;
+    if (o->kind != OPT_LIST) {
+        const char *copy = keep_text(text, strlen(text));
+        return copy != NULL && store(c, o, copy);
+    }
+    ((text_list *)o->target)->count = 0;
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+        const char *copy = keep_text(text, (size_t)(end - text));
+        if (copy == NULL || !store(c, o, copy))
+            return false;
+    }
+    return true;
 }
 
 void options_json(FILE *out, const command *c)

@@ -37,6 +37,7 @@ typedef struct command {
     const char *positional; /* names of arguments without dashes, for the help; NULL: none */
     const option *options;
     int count;
+    bool *given; /* filled by options_parse: which options were given; NULL: not wanted */
 } command;
 
 /* What parsing came to. */
@@ -45,6 +46,10 @@ typedef enum parsed { PARSED_RUN, PARSED_HELP, PARSED_WRONG } parsed;
 /* Parses argv[1..]; --help is known everywhere.  Mistakes are told on stderr, with what was
  * expected; positional arguments go into `rest`. */
 parsed options_parse(const command *c, int argc, char **argv, text_list *rest);
+
+/* The value of an option as text that option_set reads back; list items end with a newline. */
+void option_text(const option *o, char *text, size_t room);
+bool option_set(const command *c, const option *o, const char *text);
 
 /* Writes the options of a run as the members of a JSON object: "lr":0.001,"steps":100. */
 void options_json(FILE *out, const command *c);

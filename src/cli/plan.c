@@ -112,7 +112,7 @@ int command_plan(int argc, char **argv)
         {"json", OPT_FLAG, &json, 0, 0, NULL, "as JSON"},
     };
     const command c = {"plan", "what each checkpoint policy keeps and costs", NULL, list,
-                       (int)(sizeof list / sizeof *list)};
+                       (int)(sizeof list / sizeof *list), NULL};
     const parsed p = options_parse(&c, argc, argv, NULL);
     if (p != PARSED_RUN)
         return p == PARSED_HELP ? EXIT_GOOD : EXIT_USAGE;

@@ -30,7 +30,8 @@ void progress_show(progress *p, uint64_t done, const char *text)
     p->shown = now;
     char left[32];
     const double part = p->total > 0 ? (double)done / (double)p->total : 1;
-    time_text(done > 0 ? (now - p->started) * (1 - part) / part : 0, left, sizeof left);
+    const double here = done > p->first ? (double)(done - p->first) : 1;
+    time_text((now - p->started) / here * (double)(p->total - done), left, sizeof left);
     if (!p->terminal) {
         fprintf(stderr, "%llu/%llu %s, %s left\n", (unsigned long long)done,
                 (unsigned long long)p->total, text, left);

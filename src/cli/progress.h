@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 typedef struct progress {
-    uint64_t total;
+    uint64_t total, first; /* first: done before this part of the work */
     double started, shown; /* seconds */
     bool terminal;
     bool open; /* a bar stands on the current line */

@@ -11,6 +11,8 @@
 
 static const double gib = 1024.0 * 1024.0 * 1024.0;
 
+enum { SAVE_SECONDS = 600 };
+
 static train_options defaults(void)
 {
     const gn_optimizer_config o = gn_optimizer_default();
@@ -108,32 +110,52 @@ static int one_step(training *t, uint64_t step, gn_step_result *r, double *speed
     return EXIT_GOOD;
 }
 
+/* Whether the state is to be written after `done` steps. */
+static bool save_due(const training *t, uint64_t done, bool evaluated)
+{
+    if (t->options.save_every > 0)
+        return done % (uint64_t)t->options.save_every == 0 || done == t->steps;
+    return evaluated || machine_seconds() - t->saved > SAVE_SECONDS;
+}
+
+static int interrupted(training *t, uint64_t done)
+{
+    progress_break(&t->bar);
+    fprintf(t->text, "interrupted after step %llu of %llu; go on with: gomokunet train --resume %s\n",
+            (unsigned long long)done, (unsigned long long)t->steps, t->options.out);
+    return EXIT_SIGINT;
+}
+
 static int loop(training *t, gn_scores *last)
 {
     double speed = 0;
     t->bar = progress_begin(t->steps);
-    for (uint64_t step = 0; step < t->steps; step++) {
+    t->bar.first = t->first;
+    t->saved = machine_seconds();
+    for (uint64_t step = t->first; step < t->steps; step++) {
+        const uint64_t done = step + 1;
+        const bool due = done % (uint64_t)t->options.eval_every == 0 || done == t->steps;
         gn_step_result r;
         int status = one_step(t, step, &r, &speed);
         if (status != EXIT_GOOD)
             return status;
-        show(t, step + 1, &r, speed);
-        const bool stop = machine_interrupted();
-        const bool due = (step + 1) % (uint64_t)t->options.eval_every == 0 || step + 1 == t->steps;
-        if (due && !stop)
-            status = evaluate(t, step + 1, last);
-        if (status == EXIT_GOOD && (due || stop))
-            status = save(t);
-        metrics_step(t, step + 1, &r, gn_rate_at(&t->rate, step), speed,
-                     due && !stop && t->held_out.count > 0 ? last : NULL);
+        show(t, done, &r, speed);
+        if (due)
+            status = evaluate(t, done, last);
         if (status != EXIT_GOOD)
             return status;
-        if (stop) {
-            progress_break(&t->bar);
-            fprintf(t->text, "interrupted after step %llu; the model is in %s/model.safetensors\n",
-                    (unsigned long long)step + 1, t->options.out);
-            return EXIT_SIGINT;
+        metrics_step(t, done, &r, gn_rate_at(&t->rate, step), speed,
+                     due && t->held_out.count > 0 ? last : NULL);
+        const bool stop = machine_interrupted();
+        if (stop || save_due(t, done, due)) {
+            status = save(t);
+            if (status == EXIT_GOOD)
+                status = train_save_state(t, done);
         }
+        if (status != EXIT_GOOD)
+            return status;
+        if (stop)
+            return interrupted(t, done);
     }
     return EXIT_GOOD;
 }
@@ -160,7 +182,8 @@ static int finish(training *t, const gn_scores *before, const gn_scores *after)
 static int run(training *t)
 {
     gn_scores before = {0}, after = {0};
-    int status = resolve(t);
+    int status = t->options.resume != NULL ? train_find_state(t) : EXIT_GOOD;
+    if (status == EXIT_GOOD) status = resolve(t);
     if (status == EXIT_GOOD) {
         fprintf(t->text, "GomokuNet: %d blocks x %d channels, %s, %dx%d: %zu parameters; table %s, "
                 "%d threads\n", t->net.config.num_blocks, t->net.config.channels,
@@ -169,15 +192,17 @@ static int run(training *t)
                 t->config.threads);
         status = train_check_memory(t);
     }
-    if (status == EXIT_GOOD) status = metrics_open(t);
+    if (status == EXIT_GOOD) status = train_make_folder(t);
     if (status == EXIT_GOOD) status = train_load_data(t);
     if (status == EXIT_GOOD) status = train_build(t);
+    if (status == EXIT_GOOD) status = metrics_open(t);
+    if (status == EXIT_GOOD && t->state == NULL) metrics_config(t);
+    if (status == EXIT_GOOD && t->state != NULL) status = train_load_state(t);
     if (status != EXIT_GOOD)
         return status;
-    metrics_config(t);
     t->started = machine_seconds();
     machine_catch_interrupts();
-    status = evaluate(t, 0, &before);
+    status = evaluate(t, t->first, &before);
     if (status == EXIT_GOOD) status = loop(t, &after);
     if (status == EXIT_GOOD) status = finish(t, &before, &after);
     return status;
@@ -206,6 +231,9 @@ int command_train(int argc, char **argv)
          "of the games to hold out where no --eval-data is given"},
         {"eval-every", OPT_INT, &o->eval_every, 1, 2e9, "N", "steps between evaluations"},
         {"out", OPT_TEXT, &o->out, 0, 0, "DIR", "the run folder"},
+        {"resume", OPT_TEXT, &o->resume, 0, 0, "DIR", "go on with the run in this folder"},
+        {"save-every", OPT_INT, &o->save_every, 0, 2e9, "N",
+         "steps between states; 0: at evaluations and every ten minutes"},
         {"threads", OPT_INT, &o->threads, 1, 256, "N", "threads; the bits do not depend on it"},
         {"torch-compat-bn", OPT_FLAG, &o->compat_bn, 0, 0, NULL,
          "update running statistics twice where PyTorch does"},
@@ -215,8 +243,9 @@ int command_train(int argc, char **argv)
         {"strict", OPT_FLAG, &o->strict, 0, 0, NULL, "stop at the first malformed game"},
         {"json", OPT_FLAG, &o->json, 0, 0, NULL, "metrics as JSON lines on stdout"},
     };
+    bool given[sizeof list / sizeof *list] = {false};
     const command c = {"train", "train a network on game records", NULL, list,
-                       (int)(sizeof list / sizeof *list)};
+                       (int)(sizeof list / sizeof *list), given};
     const parsed p = options_parse(&c, argc, argv, NULL);
     if (p != PARSED_RUN)
         return p == PARSED_HELP ? EXIT_GOOD : EXIT_USAGE;

@@ -9,8 +9,8 @@
 typedef struct train_options {
     net_options net;
     text_list data, eval_data;
-    const char *checkpoint, *out, *schedule, *optimizer;
-    int batch, epochs, steps, threads, eval_every;
+    const char *checkpoint, *out, *schedule, *optimizer, *resume;
+    int batch, epochs, steps, threads, eval_every, save_every;
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
     bool json, strict, compat_bn, compare, debug;
@@ -33,17 +33,28 @@ typedef struct training {
     FILE *text;    /* where people read: stdout, or stderr with --json */
     progress bar;
     double started;
-    uint64_t steps;
+    uint64_t steps, first; /* all steps; those that an earlier part of the run has done */
+    char data_digest[65];  /* of the games, so that a resumed run sees the same */
+    gn_reader *state;      /* the state to go on from, until it is loaded */
+    char state_path[1100];
+    double saved;          /* when the last state was written */
 } training;
 
 /* --- setup.c: data, network, memory.  Each returns an exit status. ---------------------------- */
+int train_make_folder(training *t);
 int train_load_data(training *t);
 int train_check_memory(training *t);
 int train_build(training *t);
 void train_release(training *t);
 
+/* --- train_state.c: saving and resuming --------------------------------------------------------- */
+int train_find_state(training *t);  /* with --resume: opens the newest sound state, sets options */
+int train_load_state(training *t);  /* into the session; sets `first` */
+int train_save_state(training *t, uint64_t step);
+
 /* --- metrics.c: the JSON lines, on stdout and in the run folder ------------------------------- */
-int metrics_open(training *t);
+int metrics_open(training *t); /* a resumed run's file is cut to what its state knows */
+long metrics_position(training *t); /* bytes so far, synced; -1: told on stderr */
 void metrics_config(training *t);
 void metrics_step(training *t, uint64_t step, const gn_step_result *r, double rate,
                   double positions_per_second, const gn_scores *scores);

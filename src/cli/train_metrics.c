@@ -1,19 +1,43 @@
 /* The metrics of a training run: one JSON object a line.  SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/json.h"
 #include "cli/machine.h"
 #include "cli/train.h"
+
+/* Cuts the metrics of a resumed run to what its state knows of, so that no line stands twice. */
+static FILE *open_lines(const training *t, const char *path)
+{
+    const char *text = t->state == NULL ? NULL : gn_reader_metadata(t->state, "metrics_bytes");
+    FILE *f = fopen(path, t->state == NULL ? "w" : "r+");
+    const long bytes = text == NULL ? 0 : strtol(text, NULL, 10);
+    if (f != NULL && (ftruncate(fileno(f), (off_t)bytes) != 0 || fseek(f, bytes, SEEK_SET) != 0)) {
+        fclose(f);
+        return NULL;
+    }
+    return f;
+}
+
+long metrics_position(training *t)
+{
+    const long position = fflush(t->metrics) == 0 && fsync(fileno(t->metrics)) == 0
+                              ? ftell(t->metrics)
+                              : -1;
+    if (position < 0)
+        fprintf(stderr, "gomokunet train: %s/metrics.jsonl: cannot write: %s\n", t->options.out,
+                strerror(errno));
+    return position;
+}
 
 /* config.json holds all options, metrics.jsonl the lines. */
 int metrics_open(training *t)
 {
     gn_err err;
     char path[1100];
-    if (machine_make_folder(t->options.out, &err) != GN_OK)
-        return tell("train", &err);
     snprintf(path, sizeof path, "%s/config.json", t->options.out);
     FILE *config = fopen(path, "w");
     if (config != NULL) {
@@ -22,7 +46,7 @@ int metrics_open(training *t)
         fputs("}\n", config);
         if (fclose(config) == 0) {
             snprintf(path, sizeof path, "%s/metrics.jsonl", t->options.out);
-            t->metrics = fopen(path, "w");
+            t->metrics = open_lines(t, path);
         }
     }
     if (t->metrics != NULL)

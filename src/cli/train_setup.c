@@ -8,6 +8,12 @@
 
 static const double gib = 1024.0 * 1024.0 * 1024.0;
 
+int train_make_folder(training *t)
+{
+    gn_err err;
+    return machine_make_folder(t->options.out, &err) == GN_OK ? EXIT_GOOD : tell("train", &err);
+}
+
 /* --- Data ---------------------------------------------------------------------------------- */
 
 static int read_games(training *t)
@@ -48,6 +54,20 @@ static int split_games(training *t, gn_err *err)
     return st == GN_OK ? EXIT_GOOD : tell("train", err);
 }
 
+/* SHA-256 of what the games teach, so that a resumed run can tell that they are the same. */
+static void digest_games(gn_sha256 *hash, const gn_games *games)
+{
+    for (size_t i = 0; i < games->count; i++) {
+        const gn_game *g = &games->game[i];
+        const uint32_t facts[] = {g->size, g->opening, (uint32_t)(g->result + 1), g->count};
+        gn_sha256_add_elements(hash, facts, sizeof facts, sizeof *facts);
+        for (size_t k = 0; k < g->count; k++) {
+            const uint32_t move = games->moves[g->first + k];
+            gn_sha256_add_elements(hash, &move, sizeof move, sizeof move);
+        }
+    }
+}
+
 int train_load_data(training *t)
 {
     gn_err err;
@@ -56,6 +76,11 @@ int train_load_data(training *t)
         status = split_games(t, &err);
     if (status != EXIT_GOOD)
         return status;
+    gn_sha256 hash;
+    gn_sha256_begin(&hash);
+    digest_games(&hash, &t->games);
+    digest_games(&hash, &t->eval_games);
+    gn_sha256_hex(&hash, t->data_digest);
     const size_t batch = (size_t)t->options.batch;
     if (gn_sampler_create(&t->sampler, &t->train, t->options.seed, batch, &err) != GN_OK)
         return tell("train", &err);
@@ -146,6 +171,7 @@ int train_build(training *t)
 
 void train_release(training *t)
 {
+    gn_reader_close(t->state);
     gn_session_destroy(t->session);
     gn_net_destroy(&t->net);
     gn_sampler_free(&t->sampler);

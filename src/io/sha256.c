@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gomokunet/io.h"
+#include "io/codec.h"
 
 /* The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
 static const uint32_t constant[64] = {
@@ -119,4 +120,19 @@ void gn_sha256_hex(gn_sha256 *hash, char hex[65])
     for (size_t i = 0; i < 64; i++)
         hex[i] = digits[hash->state[i / 8] >> (28 - 4 * (i % 8)) & 15];
     hex[64] = '\0';
+}
+
+void gn_sha256_add_elements(gn_sha256 *hash, const void *data, size_t bytes, size_t element)
+{
+    if (!GN_HOST_BIG_ENDIAN) {
+        gn_sha256_add(hash, data, bytes);
+        return;
+    }
+    const char *from = data;
+    for (size_t at = 0; at + element <= bytes; at += element) {
+        uint8_t turned[8];
+        memcpy(turned, from + at, element);
+        gn_reverse_elements(turned, element, element);
+        gn_sha256_add(hash, turned, element);
+    }
 }

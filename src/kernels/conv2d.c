@@ -104,18 +104,21 @@ static void chains_panel(const chains *c, float *y, const float *source, const f
 }
 
 /* All chains.  A piece of work is one panel over one image (K > 1) or over some squares (K = 1);
- * a thread frames an image when it first meets it. */
+ * a thread frames an image when it first meets it, so it takes a whole image where there are
+ * enough of them.  Dynamic, because one slow core would hold up all others (measured: half the
+ * speed on two cores, one of which had other work). */
 static void chains_run(const chains *c)
 {
     const size_t total = c->N * c->H * c->W, block = c->K == 1 ? 8 * ROWS : c->H * c->W;
     const size_t panels = round_up(c->outer, COLS) / COLS;
     const size_t blocks = (total + block - 1) / block, length = c->K * c->K * c->inner * COLS;
     const size_t frame = frame_size(c->H, c->W, c->inner, c->K);
+    const int chunk = blocks < 4 * (size_t)gn_threads_available() ? 1 : (int)panels;
 #pragma omp parallel
     {
         const float *source = NULL;
         size_t held = blocks;
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, chunk)
         for (size_t i = 0; i < blocks * panels; i++) {
             const size_t b = i / panels, p = i % panels, first = b * block;
             const size_t left = total - first, cols = c->outer - p * COLS;

@@ -79,7 +79,7 @@ static void split_row(const sums *s, size_t n, size_t i, size_t h)
 {
     const size_t P = s->K / 2, line = s->W + 2 * P, lines = s->H + 2 * P;
     const bool inside = h >= P && h < P + s->H;
-    const float *x = s->x + (n * s->H + h - P) * s->W * s->C; /* not read where outside */
+    const float *x = s->x + (n * s->H + (inside ? h - P : 0)) * s->W * s->C;
     float *to = s->xs + i * xs_size(s) + h * line * ROWS;
     for (size_t c = 0; c < s->C; c += ROWS, to += lines * line * ROWS) {
         memset(to, 0, (inside ? P : line) * ROWS * sizeof *to);
@@ -170,7 +170,7 @@ static void sums_run(const sums *s)
 #pragma omp for schedule(static)
         for (size_t i = 0; i < count * lines; i++)
             split_row(s, first + i / lines, i / lines, i % lines);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic)
         for (size_t i = 0; i < blocks; i++)
             sum_block(s, i, first, count);
     }

@@ -18,7 +18,8 @@ static gn_value conv_bn(gn_tape *t, const char *name, gn_value x, bool separable
 }
 
 /* Squeeze: the mean of each channel.  Excite: two small linear layers make a gate in (0, 1) for
- * each.  The vectors are small, so they are pinned: no recompute repeats the mean over the board. */
+ * each.  The vectors are small, so they are pinned: no recompute repeats the mean over the board.
+ */
 static gn_value squeeze_excite(gn_tape *t, const char *name, gn_value x)
 {
     const size_t channels = x == GN_NONE ? 0 : gn_tape_value(t, x)->shape.dim[3];

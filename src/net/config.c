@@ -4,7 +4,7 @@
 
 #include "gomokunet/net.h"
 
-enum { MIN_BOARD = 5, MAX_BOARD = 25, MAX_BLOCKS = 1000, MAX_CHANNELS = 4096, MAPS_NORMAL = 6 };
+enum { MAX_BLOCKS = 1000, MAX_CHANNELS = 4096, MAPS_NORMAL = 6 };
 
 gn_net_config gn_net_default(void)
 {
@@ -32,7 +32,8 @@ gn_status gn_net_validate(const gn_net_config *config, gn_err *err)
 {
     char text[400];
     size_t used = 0;
-    fault(text, sizeof text, &used, "board-size", config->board_size, MIN_BOARD, MAX_BOARD);
+    fault(text, sizeof text, &used, "board-size", config->board_size, GN_MIN_BOARD,
+          GN_MAX_BOARD);
     fault(text, sizeof text, &used, "num-blocks", config->num_blocks, 1, MAX_BLOCKS);
     fault(text, sizeof text, &used, "channels", config->channels, 1, MAX_CHANNELS);
     fault(text, sizeof text, &used, "conv (0 dense, 1 separable)", (int)config->conv, 0, 1);

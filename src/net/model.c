@@ -65,10 +65,7 @@ static uint64_t *counter_of(gn_tracked *tracked, const char *name)
 
 static gn_status put_counter(gn_writer *w, uint64_t count, gn_err *err)
 {
-    unsigned char little[8];
-    for (int i = 0; i < 8; i++)
-        little[i] = (unsigned char)(count >> (8 * i));
-    return gn_writer_put(w, little, sizeof little, err);
+    return gn_writer_put(w, &count, sizeof count, err);
 }
 
 static gn_status put_all(gn_writer *w, const gn_tape *t, const gn_store *store,
@@ -91,6 +88,11 @@ static gn_status put_all(gn_writer *w, const gn_tape *t, const gn_store *store,
 gn_status gn_model_save(const char *path, const gn_net *net, const gn_store *store,
                         gn_tracked tracked, gn_err *err)
 {
+    size_t data, grad;
+    gn_store_sizes(net->tape, &gn_plain, &data, &grad);
+    if (gn_store_data_bytes(store) != data)
+        return gn_fail(err, GN_E_CONFIG, "%s: a model file holds float32, this store does not",
+                       path);
     gn_writer *w;
     gn_status st = gn_writer_open(&w, path, err);
     if (st != GN_OK)
@@ -187,6 +189,19 @@ static gn_status load_counter(const gn_reader *r, const char *path, const char *
     return GN_OK;
 }
 
+static bool belongs(const gn_tape *t, const char *name)
+{
+    char count[128];
+    for (int v = 0; v < gn_tape_values(t); v++) {
+        const gn_value_info *info = gn_tape_value(t, v);
+        if (in_file(info) && (strcmp(info->name, name) == 0 ||
+                              (counter_name(info->name, count, sizeof count) &&
+                               strcmp(count, name) == 0)))
+            return true;
+    }
+    return false;
+}
+
 static gn_status load_all(const gn_reader *r, const char *path, const gn_net *net,
                           gn_store *store, size_t elem, gn_tracked *tracked, gn_err *err)
 {
@@ -205,9 +220,10 @@ static gn_status load_all(const gn_reader *r, const char *path, const gn_net *ne
         if (st != GN_OK)
             return st;
     }
-    if (known != gn_reader_count(r))
-        return gn_fail(err, GN_E_SHAPE, "%s: %zu tensors, expected %zu", path, gn_reader_count(r),
-                       known);
+    for (size_t i = 0; known != gn_reader_count(r) && i < gn_reader_count(r); i++)
+        if (!belongs(net->tape, gn_reader_at(r, i)->name))
+            return gn_fail(err, GN_E_SHAPE, "%s: tensor %s is none of this network's", path,
+                           gn_reader_at(r, i)->name);
     return GN_OK;
 }
 

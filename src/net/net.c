@@ -5,7 +5,7 @@
 #include "gomokunet/net.h"
 #include "net/layers.h"
 
-enum { PLANES = 5, POLICY_CHANNELS = 32, VALUE_CHANNELS = 16, VALUE_HIDDEN = 256 };
+enum { POLICY_CHANNELS = 32, VALUE_CHANNELS = 16, VALUE_HIDDEN = 256 };
 
 /* conv, BN, ReLU under PyTorch's nn.Sequential names: NAME.0, NAME.1, NAME. */
 static gn_value conv_bn_relu(gn_tape *t, const char *name, gn_value x, size_t out, size_t kernel)
@@ -52,7 +52,7 @@ static void write_tape(gn_net *net)
 {
     gn_tape *t = net->tape;
     const size_t size = (size_t)net->config.board_size, squares = size * size;
-    net->planes = gn_tape_input(t, "input/planes", gn_shape_of(4, GN_BATCH, size, size, PLANES));
+    net->planes = gn_tape_input(t, "input/planes", gn_shape_of(4, GN_BATCH, size, size, GN_PLANES));
     net->target_policy = gn_tape_input(t, "input/policy", gn_shape_of(2, GN_BATCH, squares, 0, 0));
     net->target_value = gn_tape_input(t, "input/value", gn_shape_of(1, GN_BATCH, 0, 0, 0));
 

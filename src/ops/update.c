@@ -1,7 +1,8 @@
 /* update: what a training step does to parameters and running statistics after backward.
  *
- *     sum_squares  S = sum of g*g: blocks of 4096 elements; in a block 16 lanes, lane j the chain of
- *                  fma(g, g, lane) over i = j mod 16 from +0; lanes by tree, blocks by the batch tree
+ *     sum_squares  S = sum of g*g: blocks of 4096 elements; in a block 16 lanes, lane j the chain
+ *                  of fma(g, g, lane) over i = j mod 16 from +0; lanes by tree, blocks by the
+ *                  batch tree
  *     clip         norm = sqrt(tree of the tensors' S); coef = min(1, max / (norm + 1e-6))
  *     adamw        g' = g*coef; p1 = p*c0; m = fma(c1, g', b1*m); v = fma(c2*g', g', b2*v)
  *                  p = fma(-c4, m / (sqrt(v)/c3 + eps), p1)

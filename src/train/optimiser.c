@@ -6,8 +6,7 @@
 #include <stdlib.h>
 
 #include "base/align.h"
-#include "base/guard.h"
-#include "gomokunet/train.h"
+#include "train/optimiser.h"
 
 struct gn_optimizer {
     const gn_tape *tape;
@@ -18,7 +17,7 @@ struct gn_optimizer {
     void *work;
     double *sums;         /* one a parameter */
     double coef;          /* the clip factor of the last measured norm */
-    double power1, power2; /* beta1^t and beta2^t, one product a step */
+    gn_powers powers;
 };
 
 gn_optimizer_config gn_optimizer_default(void)
@@ -29,18 +28,19 @@ gn_optimizer_config gn_optimizer_default(void)
 
 static gn_status check_config(const gn_optimizer_config *c, gn_err *err)
 {
-    char text[400];
+    char text[600];
     size_t used = 0;
     const struct {
         const char *name;
         double value, low, high;
-    } limits[] = {{"beta1", c->beta1, 0, 0.999999}, {"beta2", c->beta2, 0, 0.9999999},
+    } limits[] = {{"kind (0 adamw, 1 sgd)", (double)c->kind, 0, 1},
+                  {"beta1", c->beta1, 0, 0.999999}, {"beta2", c->beta2, 0, 0.9999999},
                   {"eps", c->eps, 1e-30, 1},        {"momentum", c->momentum, 0, 0.999999},
                   {"weight-decay", c->weight_decay, 0, 1}, {"clip", c->clip, 0, 1e30}};
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         if (!(limits[i].value >= limits[i].low && limits[i].value <= limits[i].high))
             used += (size_t)snprintf(text + used, sizeof text - used,
-                                     "%s%s %g, expected %g to %g", used > 0 ? "; " : "",
+                                     "%s%s %g, expected %.7g to %.7g", used > 0 ? "; " : "",
                                      limits[i].name, limits[i].value, limits[i].low,
                                      limits[i].high);
     return used == 0 ? GN_OK : gn_fail(err, GN_E_CONFIG, "optimizer: %s", text);
@@ -78,7 +78,7 @@ gn_status gn_optimizer_create(gn_optimizer **out, const gn_tape *tape, const gn_
     if (o == NULL)
         return gn_fail(err, GN_E_NOMEM, "optimizer: no memory for the handle");
     *o = (gn_optimizer){.tape = tape, .elem = table->elem, .update = gn_table_update(table),
-                        .config = *config, .coef = 1, .power1 = 1, .power2 = 1};
+                        .config = *config, .coef = 1, .powers = {1, 1}};
     size_t largest = 0;
     for (int v = 0; v < gn_tape_values(tape); v++) {
         const size_t count = gn_shape_count(gn_tape_value(tape, v)->shape);
@@ -126,12 +126,12 @@ double gn_optimizer_measure(gn_optimizer *o, const gn_store *store)
 static gn_adamw coefficients(gn_optimizer *o, double rate)
 {
     const gn_optimizer_config *c = &o->config;
-    o->power1 *= c->beta1;
-    o->power2 *= c->beta2;
+    o->powers.first *= c->beta1;
+    o->powers.second *= c->beta2;
     return (gn_adamw){.beta1 = c->beta1, .beta2 = c->beta2, .eps = c->eps,
                       .decay = 1 - rate * c->weight_decay, .rest1 = 1 - c->beta1,
-                      .rest2 = 1 - c->beta2, .correction2 = __builtin_sqrt(1 - o->power2),
-                      .rate = rate / (1 - o->power1)};
+                      .rest2 = 1 - c->beta2, .correction2 = __builtin_sqrt(1 - o->powers.second),
+                      .rate = rate / (1 - o->powers.first)};
 }
 
 void gn_optimizer_step(gn_optimizer *o, gn_store *store, double rate)
@@ -152,3 +152,15 @@ void gn_optimizer_step(gn_optimizer *o, gn_store *store, double rate)
         at += gn_align(count * o->elem);
     }
 }
+
+void *gn_optimizer_moment(const gn_optimizer *o, int which, gn_value param)
+{
+    char *moments = which == 0 ? o->first : o->second;
+    size_t at = 0;
+    for (int v = 0; v < param; v++)
+        if (is_param(o->tape, v))
+            at += gn_align(gn_shape_count(gn_tape_value(o->tape, v)->shape) * o->elem);
+    return moments == NULL || !is_param(o->tape, param) ? NULL : moments + at;
+}
+
+gn_powers *gn_optimizer_powers(gn_optimizer *o) { return &o->powers; }

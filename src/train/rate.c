@@ -11,10 +11,10 @@ gn_status gn_rate_parse(gn_rate *out, const char *text, double base, gn_err *err
         return gn_fail(err, GN_E_CONFIG, "lr %g, expected a number above 0", base);
     if (strcmp(text, "constant") == 0)
         return GN_OK;
-    if (strncmp(text, "step:", 5) == 0) {
+    if (strncmp(text, "step:", 5) == 0 && text[5] >= '0' && text[5] <= '9') { /* no sign */
         char *end;
         const unsigned long long every = strtoull(text + 5, &end, 10);
-        if (end > text + 5 && *end == ':' && every > 0) {
+        if (*end == ':' && every > 0) {
             char *last;
             out->factor = strtod(end + 1, &last);
             out->every = every;

@@ -1,7 +1,7 @@
 /* Running statistics.
  *
- * Forward kernels have no side effects: a batch norm only outputs the statistics of its batch.  They
- * enter the running averages here, once a step, however often a recompute ran it again.
+ * Forward kernels have no side effects: a batch norm only outputs the statistics of its batch.
+ * They enter the running averages here, once a step, however often a recompute ran it again.
  * SPDX-License-Identifier: MIT */
 #include "train/running.h"
 

@@ -7,18 +7,7 @@
 #include "base/threads.h"
 #include "gomokunet/io.h"
 #include "train/running.h"
-
-struct gn_session {
-    const gn_net *net;
-    gn_session_config config;
-    gn_store *store;
-    gn_program *program;
-    gn_pool *pool;
-    gn_engine *engine;
-    gn_optimizer *optimizer;
-    gn_tracked tracked;
-    bool recomputes;
-};
+#include "train/session.h"
 
 gn_session_config gn_session_default(void)
 {
@@ -186,9 +175,12 @@ gn_status gn_session_gradients(gn_session *s, const float *planes, const float *
         return GN_OK;
     const char *name = finite(result->loss) ? gn_first_bad_gradient(s->program, s->store)
                                             : gn_first_not_finite(s->engine);
+    if (name == NULL)
+        return gn_fail(err, GN_E_NUMERIC, "loss %g, gradient norm %g: every gradient is finite, "
+                       "but the sum of their squares is not", result->loss, result->grad_norm);
     return gn_fail(err, GN_E_NUMERIC, "loss %g, gradient norm %g: the first tensor that is not "
                    "finite is %s%s", result->loss, result->grad_norm,
-                   finite(result->loss) ? "the gradient of " : "", name == NULL ? "?" : name);
+                   finite(result->loss) ? "the gradient of " : "", name);
 }
 
 gn_status gn_session_step(gn_session *s, const float *planes, const float *policy,
@@ -213,7 +205,8 @@ void gn_session_gradient_digest(const gn_session *s, char hex[65])
     gn_sha256_begin(&hash);
     for (int v = 0; v < gn_tape_values(s->net->tape); v++)
         if (gn_store_grad(s->store, v) != NULL)
-            gn_sha256_add(&hash, gn_store_grad(s->store, v), gn_program_bytes(s->program, v));
+            gn_sha256_add_elements(&hash, gn_store_grad(s->store, v),
+                                   gn_program_bytes(s->program, v), s->config.table->elem);
     gn_sha256_hex(&hash, hex);
 }
 

@@ -1,0 +1,16 @@
+/* What the optimiser remembers, for the state file.  SPDX-License-Identifier: MIT */
+#ifndef GN_TRAIN_OPTIMISER_H
+#define GN_TRAIN_OPTIMISER_H
+
+#include "gomokunet/train.h"
+
+/* beta1^t and beta2^t, one product a step. */
+typedef struct gn_powers {
+    double first, second;
+} gn_powers;
+
+/* Moment 0 or 1 of a parameter; NULL where it has none. */
+void *gn_optimizer_moment(const gn_optimizer *optimizer, int which, gn_value param);
+gn_powers *gn_optimizer_powers(gn_optimizer *optimizer);
+
+#endif

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Checks that what a build (or `make check`) needs is there: `deps.sh build|check`
+#
+# Runs the package manager only if something is missing: as root or through sudo; otherwise prints
+# the line to type and fails.  NO_INSTALL=1: checks nothing and installs nothing.
+set -uo pipefail
+[ "${NO_INSTALL:-}" = 1 ] && exit 0
+CC=${CC:-gcc}
+missing=() packages=()
+
+need() { # need "what it is" "Debian package" command...
+    local what=$1 package=$2
+    shift 2
+    "$@" >/dev/null 2>&1 && return
+    missing+=("$what")
+    packages+=("$package")
+}
+
+compiles() { # compiles HEADER FLAGS...
+    local header=$1 compiler=$CC
+    shift
+    echo "#include <$header>
+int main(void) { return 0; }" | "$compiler" -x c - -o /dev/null "$@"
+}
+
+for_build() {
+    need "a C compiler ($CC)" "$CC libc6-dev" compiles stdio.h
+    local openmp=gcc
+    case $CC in *clang*) openmp=libomp-dev ;; esac
+    [ "${OPENMP:-1}" = 0 ] || need "OpenMP for $CC" $openmp compiles omp.h -fopenmp
+    need "zlib (game records in gz)" zlib1g-dev compiles zlib.h -lz
+    need "Criterion (tests)" libcriterion-dev compiles criterion/criterion.h -lcriterion
+}
+
+for_check() {
+    need "pkg-config" pkg-config command -v pkg-config
+    need "g++ (headers as C++17)" g++ command -v g++
+    need "MPFR (the truth for exp, log, tanh)" libmpfr-dev compiles mpfr.h -lmpfr -lgmp
+    need "clang" clang command -v clang
+    need "OpenMP for clang" libomp-dev env CC=clang bash -c \
+        'echo "int main(void){return 0;}" | clang -x c - -o /dev/null -fopenmp'
+    need "valgrind" valgrind command -v valgrind
+    need "PyTorch (the oracle)" python3-torch python3 -c 'import torch'
+    need "numpy" python3-numpy python3 -c 'import numpy'
+}
+
+"for_$1"
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+printf 'missing: %s\n' "${missing[@]}"
+line="apt-get install -y --no-install-recommends ${packages[*]}"
+if ! command -v apt-get >/dev/null; then
+    echo "install them with your package manager (Debian's names: ${packages[*]}), then try again"
+    exit 1
+fi
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+        as_root=sudo
+    else
+        echo "run this as root, then try again:"
+        echo "    apt-get update && $line"
+        exit 1
+    fi
+fi
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -qq && $as_root $line && missing=() packages=() && "for_$1"
+[ ${#missing[@]} -eq 0 ] && exit 0
+printf 'still missing: %s\n' "${missing[@]}"
+exit 1

@@ -1,0 +1,181 @@
+/* Networks that nobody would draw: random records with skips over any distance, in random stages.
+ * Under every schedule, poisoned memory and all, they must give the true gradients, and use the
+ * memory that was predicted.  SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gomokunet/numeric.h"
+#include "support/check.h"
+#include "support/truth.h"
+
+enum { SIZE = 3, CHANNELS = 2, BATCH = 3, MAPS = 40, TAPES = 100 };
+
+/* A tape in the making: all maps so far have one shape, so any op may read any of them. */
+typedef struct draft {
+    gn_tape *tape;
+    gn_value map[MAPS];
+    int maps;
+    uint64_t seed, drawn;
+} draft;
+
+static uint32_t below(draft *d, uint32_t bound)
+{
+    return gn_random_below(d->seed, 77, d->drawn++, bound);
+}
+
+/* Mostly a near one, sometimes any. */
+static gn_value some_map(draft *d)
+{
+    const uint32_t maps = (uint32_t)d->maps, near = maps < 3 ? maps : 3;
+    return below(d, 6) > 0 ? d->map[maps - 1 - below(d, near)] : d->map[below(d, maps)];
+}
+
+static gn_value param(draft *d, const char *name, const char *what, gn_shape shape)
+{
+    char full[64];
+    snprintf(full, sizeof full, "%s.%s", name, what);
+    return gn_tape_param(d->tape, full, shape, GN_UNIFORM, 2);
+}
+
+static gn_value gated(draft *d, const char *name, gn_value x)
+{
+    char part[2][64];
+    snprintf(part[0], sizeof part[0], "%s.mean", name);
+    snprintf(part[1], sizeof part[1], "%s.gate", name);
+    gn_value gate = gn_tape_global_avg_pool(d->tape, part[0], x);
+    gate = gn_tape_sigmoid(d->tape, part[1], gate);
+    if (below(d, 2) == 0)
+        gn_tape_pin(d->tape, gate);
+    return gn_tape_channel_scale(d->tape, name, some_map(d), gate);
+}
+
+static gn_value normalised(draft *d, const char *name, gn_value x)
+{
+    const gn_shape c = gn_shape_of(1, CHANNELS, 0, 0, 0);
+    char part[2][64];
+    snprintf(part[0], sizeof part[0], "%s.mean", name);
+    snprintf(part[1], sizeof part[1], "%s.var", name);
+    return gn_tape_batch_norm(d->tape, name, x, param(d, name, "weight", c),
+                              param(d, name, "bias", c),
+                              gn_tape_buffer(d->tape, part[0], c, GN_ZEROS),
+                              gn_tape_buffer(d->tape, part[1], c, GN_ONES), 1e-5);
+}
+
+static gn_value random_op(draft *d, const char *name)
+{
+    gn_tape *t = d->tape;
+    const gn_value x = some_map(d);
+    switch (below(d, 8)) {
+    case 0: return gn_tape_relu(t, name, x);
+    case 1: return gn_tape_sigmoid(t, name, x);
+    case 2: return gn_tape_tanh(t, name, x);
+    case 3: return gated(d, name, x);
+    case 4: return normalised(d, name, x);
+    case 5:
+        return gn_tape_conv2d(t, name, x,
+                              param(d, name, "weight", gn_shape_of(4, CHANNELS, CHANNELS, 3, 3)));
+    default: return gn_tape_add(t, name, x, some_map(d));
+    }
+}
+
+/* A loss of all that the last maps hold; earlier ones may end nowhere. */
+static void finish(draft *d)
+{
+    gn_tape *t = d->tape;
+    const size_t features = SIZE * SIZE * CHANNELS;
+    gn_value y = gn_tape_add(t, "both", d->map[d->maps - 1], some_map(d));
+    y = gn_tape_flatten(t, "flat", y);
+    y = gn_tape_linear(t, "out", y, param(d, "out", "weight", gn_shape_of(2, 1, features, 0, 0)),
+                       GN_NONE);
+    gn_tape_loss(t, gn_tape_mean_squared_error(t, "loss", y, gn_tape_find(t, "z")));
+}
+
+static draft draw(uint64_t seed)
+{
+    draft d = {.seed = seed};
+    gn_err err = {0};
+    cr_assert_eq(gn_tape_create(&d.tape, NULL), GN_OK);
+    d.map[d.maps++] = gn_tape_input(d.tape, "x", gn_shape_of(4, GN_BATCH, SIZE, SIZE, CHANNELS));
+    gn_tape_input(d.tape, "z", gn_shape_of(1, GN_BATCH, 0, 0, 0));
+    gn_tape_stage(d.tape, "0");
+    for (char name[16]; d.maps < MAPS - (int)below(&d, 8);) {
+        snprintf(name, sizeof name, "%d", gn_tape_stages(d.tape));
+        if (below(&d, 6) == 0)
+            gn_tape_stage(d.tape, name);
+        snprintf(name, sizeof name, "op%d", d.maps);
+        const gn_value y = random_op(&d, name);
+        d.map[d.maps++] = y;
+    }
+    finish(&d);
+    cr_assert(gn_tape_check(d.tape, &err) == GN_OK, "seed %d: %s", (int)seed, err.text);
+    return d;
+}
+
+static void feed(const gn_engine *e, const gn_tape *t)
+{
+    float x[BATCH * SIZE * SIZE * CHANNELS], z[BATCH];
+    seeded_fill(x, BATCH * SIZE * SIZE * CHANNELS, 1, -1, 1);
+    seeded_fill(z, BATCH, 2, -1, 1);
+    gn_engine_feed(e, gn_tape_find(t, "x"), x);
+    gn_engine_feed(e, gn_tape_find(t, "z"), z);
+}
+
+/* Whether the schedule could run at all: a long skip may be dropped before its last reader.
+ * again: the stages that ran forward twice. */
+static bool try_policy(const gn_program *p, const char *policy, int seed, int *again)
+{
+    const gn_tape *tape = gn_program_tape(p);
+    gn_schedule s;
+    gn_store *store;
+    gn_pool *pool;
+    gn_engine *e;
+    gn_err err = {0};
+    cr_assert_eq(gn_schedule_create(&s, policy, gn_tape_stages(tape), &err), GN_OK);
+    cr_assert_eq(gn_store_create(&store, tape, &gn_plain, true, &err), GN_OK);
+    cr_assert_eq(gn_pool_create(&pool, &err), GN_OK);
+    gn_store_init(store, 5);
+    const gn_status st = gn_engine_create(&e, p, &s, store, pool, &err);
+    cr_assert(st == GN_OK || (st == GN_E_CONFIG && s.name[0] == 'e'), "seed %d, %s: %s", seed,
+              policy, err.text);
+    if (st == GN_OK) {
+        feed(e, tape);
+        truth t = truth_open(e, p);
+        gn_engine_debug(e, true);
+        for (int run = 0; run < 2; run++) {
+            feed(e, tape);
+            cr_assert(gn_engine_run(e, &err) == GN_OK, "seed %d, %s: %s", seed, policy, err.text);
+            truth_gradients(&t, p, store);
+        }
+        for (int stage = 0; stage < gn_tape_stages(tape); stage++)
+            *again += gn_engine_forward_runs(e, stage) > 1;
+        cr_assert_eq(gn_engine_measured(e).peak, gn_engine_predicted(e).peak, "seed %d", seed);
+        cr_assert_eq(gn_engine_measured(e).saved, gn_engine_predicted(e).saved, "seed %d", seed);
+        truth_close(&t);
+    }
+    gn_engine_destroy(e);
+    gn_pool_destroy(pool);
+    gn_store_destroy(store);
+    gn_schedule_free(&s);
+    return st == GN_OK;
+}
+
+Test(random_tapes, every_schedule_gives_the_true_gradients)
+{
+    static const char *const policies[] = {"none", "block", "every:2", "every:3"};
+    int ran[4] = {0}, again[4] = {0};
+    for (int seed = 0; seed < TAPES; seed++) {
+        draft d = draw((uint64_t)seed);
+        gn_program *p;
+        gn_err err = {0};
+        cr_assert(gn_program_bind(&p, d.tape, &gn_plain, BATCH, 1, true, &err) == GN_OK, "%s",
+                  err.text);
+        for (int i = 0; i < 4; i++)
+            ran[i] += try_policy(p, policies[i], seed, &again[i]);
+        gn_program_destroy(p);
+        gn_tape_destroy(d.tape);
+    }
+    cr_assert(ran[0] == TAPES && ran[1] == TAPES, "%d, %d", ran[0], ran[1]);
+    cr_assert(again[0] == 0 && again[1] > TAPES, "%d stages ran again", again[1]);
+    cr_assert(ran[2] > TAPES / 6 && ran[3] > TAPES / 6, "%d, %d", ran[2], ran[3]);
+}
