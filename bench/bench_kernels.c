@@ -1,9 +1,10 @@
 /* How fast the table's kernels are: GFLOP/s beside the machine's peak of fused multiply-adds, or
  * GB/s for ops that only pass over memory.
  *
- * Usage: bench_kernels [TABLE] [THREADS].  The peak is measured just before and just after each
- * row, because shared machines swing; a row where the two differ by over 5 % is marked.  With one
- * thread all times are processor time, so that others on the machine do not count.
+ * Usage: bench_kernels [TABLE] [THREADS [peak]]; with `peak` only that, in GFLOP/s.  The peak is
+ * measured just before and just after each row, because shared machines swing; a row where the two
+ * differ by over 5 % is marked.  With one thread all times are processor time, so that others on
+ * the machine do not count.
  * SPDX-License-Identifier: MIT */
 #include <omp.h>
 #include <stdio.h>
@@ -266,6 +267,10 @@ int main(int argc, char **argv)
     }
     if (argc > 2)
         omp_set_num_threads(atoi(argv[2]));
+    if (argc > 3 && strcmp(argv[3], "peak") == 0) {
+        printf("%.1f\n", peak());
+        return 0;
+    }
     printf("table %s, %d threads\n", table->name, omp_get_max_threads());
     bench_conv(32, 64, 64, 3);
     bench_conv(32, 192, 192, 3);

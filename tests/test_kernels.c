@@ -170,8 +170,8 @@ Test(kernels, all_ops_equal_the_plain_table)
         for (size_t i = 0; i < COUNT(small); i++)
             for (int kind = 0; kind < KINDS; kind++) {
                 state = i * 100 + (size_t)kind;
-                one_case(table, &gn_plain, &small[i], 1 + (int)i % 3, (uint32_t)kind % 3 == 1 ? 7 : 0,
-                         (values)kind);
+                one_case(table, &gn_plain, &small[i], 1 + (int)i % 3,
+                         (uint32_t)kind % 3 == 1 ? 7 : 0, (values)kind);
             }
 }
 

@@ -188,6 +188,11 @@ Test(session, bad_input_and_overflow_are_named)
     *x = NAN;
     step_fails(&c, "that is not finite is input/planes");
     *x = old;
+    old = c.x.value[0];
+    c.x.value[0] = INFINITY;
+    c.x.value[1] = NAN; /* no target: not what is bad */
+    step_fails(&c, "that is not finite is loss/value");
+    c.x.value[0] = old;
     x = data_of(&c, "policy_fc.weight");
     for (int i = 0; i < SIZE * SIZE * 32 * SIZE * SIZE; i++)
         x[i] *= 1e30f;

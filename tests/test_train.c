@@ -107,11 +107,11 @@ Test(optimizer, bytes_are_those_of_the_moments)
 /* Squares of 2^24 and 1, placed so that another order of addition gives another sum:
  * lanes of block 0:  lane 0 is 2^24 + 1 = 2^24; (2^24 + 1) + (1 + 1) = 2^24 + 2
  * blocks:            (2^24+2 + 1) + (1 + 1) = (2^24+4) + 2 = 2^24 + 6
- * tensors:           3 + (2^24 + 6) = 2^24 + 8 */
+ * tensors:           5 + (2^24 + 6) = 2^24 + 12 */
 static void place_gradients(const two *t)
 {
     float *a = gn_store_grad(t->store, t->a), *b = gn_store_grad(t->store, t->b);
-    a[0] = a[1] = a[2] = 1;
+    a[0] = a[1] = a[2] = a[3] = a[4] = 1;
     b[0] = 4096;
     b[16] = b[1] = b[2] = b[3] = 1;
     b[4096] = 1;
@@ -119,16 +119,17 @@ static void place_gradients(const two *t)
 }
 
 enum { LONG = 8200 };
+#define NORM (4096 + 0x1.8p-10) /* sqrt(2^24 + 12), rounded */
 
 Test(optimizer, norm_worked_by_hand)
 {
     const gn_optimizer_config config = {.kind = GN_SGD, .eps = 1, .clip = 1};
-    two t = two_open(3, LONG, &config);
+    two t = two_open(5, LONG, &config);
     place_gradients(&t);
     const double norm = gn_optimizer_measure(t.optimizer, t.store);
-    cr_assert_eq(norm, 4096 + 0x1p-10, "%.12g", norm); /* sqrt(2^24 + 8), rounded */
+    cr_assert_eq(norm, NORM, "%.12g", norm);
     gn_optimizer_step(t.optimizer, t.store, 1);
-    const float coef = 1 / 4096.0009765625f; /* 1e-6 vanishes beside the norm */
+    const float coef = 1 / 4096.00146484375f; /* 1e-6 vanishes beside the norm */
     const float *p = gn_store_data(t.store, t.b);
     same_bits("p", (float[]){p[0], p[1], p[5], p[8193]},
               (float[]){-(4096 * coef), -coef, 0, coef}, 4);
@@ -140,9 +141,9 @@ Test(optimizer, clip_leaves_small_norms_alone)
     static const double limits[] = {0, 4097}; /* 0: no clipping */
     for (int i = 0; i < 2; i++) {
         const gn_optimizer_config config = {.kind = GN_SGD, .eps = 1, .clip = limits[i]};
-        two t = two_open(3, LONG, &config);
+        two t = two_open(5, LONG, &config);
         place_gradients(&t);
-        cr_assert_eq(gn_optimizer_measure(t.optimizer, t.store), 4096 + 0x1p-10);
+        cr_assert_eq(gn_optimizer_measure(t.optimizer, t.store), NORM);
         gn_optimizer_step(t.optimizer, t.store, 0.5);
         same_bits("p", gn_store_data(t.store, t.b), (float[]){-2048, -0.5f, -0.5f, -0.5f, 0}, 5);
         two_close(&t);
@@ -153,7 +154,7 @@ Test(optimizer, norm_is_not_finite_where_a_gradient_is_not)
 {
     const gn_optimizer_config config = gn_optimizer_default();
     static const float bad[] = {NAN, INFINITY, -INFINITY};
-    two t = two_open(3, LONG, &config);
+    two t = two_open(5, LONG, &config);
     for (int i = 0; i < 3; i++) {
         ((float *)gn_store_grad(t.store, t.b))[LONG - 1] = bad[i];
         const double norm = gn_optimizer_measure(t.optimizer, t.store);

@@ -28,6 +28,7 @@ void gn_store_init(gn_store *store, uint64_t seed);
 
 void *gn_store_data(const gn_store *store, gn_value value); /* NULL: neither param nor buffer */
 void *gn_store_grad(const gn_store *store, gn_value value); /* NULL: no parameter, or none kept */
+size_t gn_store_elem(const gn_store *store); /* bytes of an element: 4 or 8 */
 /* Bytes of parameters and buffers, and of gradients; without a store, what one would hold. */
 void gn_store_sizes(const gn_tape *tape, const gn_table *table, size_t *data, size_t *grad);
 size_t gn_store_data_bytes(const gn_store *store);

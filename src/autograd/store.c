@@ -127,3 +127,4 @@ void *gn_store_grad(const gn_store *s, gn_value v)
 
 size_t gn_store_data_bytes(const gn_store *s) { return s->data_bytes; }
 size_t gn_store_grad_bytes(const gn_store *s) { return s->grad_bytes; }
+size_t gn_store_elem(const gn_store *s) { return s->elem; }

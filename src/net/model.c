@@ -94,6 +94,9 @@ gn_status gn_model_save(const char *path, const gn_net *net, const gn_store *sto
         return gn_fail(err, GN_E_CONFIG, "%s: a model file holds float32, this store does not",
                        path);
     gn_writer *w;
+    if (gn_store_elem(store) != sizeof(float))
+        return gn_fail(err, GN_E_CONFIG, "%s: a model file holds float32, this store does not",
+                       path);
     gn_status st = gn_writer_open(&w, path, err);
     if (st != GN_OK)
         return st;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/align.h"
+#include "base/guard.h"
 #include "train/optimiser.h"
 
 struct gn_optimizer {
@@ -112,6 +113,7 @@ void gn_optimizer_destroy(gn_optimizer *o)
 
 double gn_optimizer_measure(gn_optimizer *o, const gn_store *store)
 {
+    const gn_guard guard = gn_guard_enter(0);
     size_t tensors = 0;
     for (int v = 0; v < gn_tape_values(o->tape); v++)
         if (is_param(o->tape, v))
@@ -120,6 +122,7 @@ double gn_optimizer_measure(gn_optimizer *o, const gn_store *store)
                                        gn_shape_count(gn_tape_value(o->tape, v)->shape), o->work);
     double norm;
     o->coef = o->update->clip(o->sums, tensors, o->config.clip, &norm);
+    gn_guard_leave(&guard);
     return norm;
 }
 
@@ -136,6 +139,7 @@ static gn_adamw coefficients(gn_optimizer *o, double rate)
 
 void gn_optimizer_step(gn_optimizer *o, gn_store *store, double rate)
 {
+    const gn_guard guard = gn_guard_enter(0);
     const gn_adamw adamw = coefficients(o, rate);
     size_t at = 0;
     for (int v = 0; v < gn_tape_values(o->tape); v++) {
@@ -151,6 +155,7 @@ void gn_optimizer_step(gn_optimizer *o, gn_store *store, double rate)
                            o->config.weight_decay);
         at += gn_align(count * o->elem);
     }
+    gn_guard_leave(&guard);
 }
 
 void *gn_optimizer_moment(const gn_optimizer *o, int which, gn_value param)

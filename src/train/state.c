@@ -88,6 +88,9 @@ gn_status gn_session_save_state(const gn_session *s, const char *path, uint64_t 
                                 const gn_note *notes, size_t count, gn_err *err)
 {
     gn_writer *w;
+    if (gn_store_elem(s->store) != sizeof(float))
+        return gn_fail(err, GN_E_CONFIG, "%s: a state file holds float32, this store does not",
+                       path);
     gn_status st = gn_writer_open(&w, path, err);
     if (st != GN_OK)
         return st;
