@@ -150,6 +150,19 @@ Test(gradcheck, losses)
     gn_tape_destroy(t);
 }
 
+/* An op that is new in the table must be new here too. */
+Test(gradcheck, no_op_is_left_out)
+{
+    for (size_t k = 0; k < gn_double.count; k++) {
+        const char *name = gn_double.row[k]->op->name;
+        bool found = strcmp(name, "softmax_cross_entropy") == 0 ||
+                     strcmp(name, "mean_squared_error") == 0;
+        for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+            found = found || strcmp(name, ops[i]) == 0;
+        cr_assert(found, "%s has no gradient check", name);
+    }
+}
+
 /* --- Whole networks --------------------------------------------------------------------------- */
 
 static void whole_net(gn_conv conv, int blocks)

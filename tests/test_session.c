@@ -104,6 +104,27 @@ Test(session, gradients_alone_change_nothing)
     course_close(&plain);
 }
 
+Test(session, the_digest_sees_every_gradient)
+{
+    course c;
+    course_open(&c, "block");
+    char before[65], after[65];
+    step(&c, 0.01);
+    gn_session_gradient_digest(c.session, before);
+    for (int v = 0; v < gn_tape_values(c.net.tape); v++) {
+        unsigned char *grad = gn_store_grad(gn_session_store(c.session), v);
+        if (grad == NULL)
+            continue;
+        grad[0] ^= 1;
+        gn_session_gradient_digest(c.session, after);
+        cr_assert_str_neq(after, before, "%s", gn_tape_value(c.net.tape, v)->name);
+        grad[0] ^= 1;
+    }
+    gn_session_gradient_digest(c.session, after);
+    cr_assert_str_eq(after, before);
+    course_close(&c);
+}
+
 Test(session, a_saved_model_goes_on, .init = folder_enter, .fini = folder_leave)
 {
     course c, d;

@@ -17,7 +17,8 @@ typedef enum gn_action_kind {
     GN_RUN,        /* run the stage forward; of its values only those later stages read survive */
     GN_RUN_KEEP,   /* run it forward and keep what its backward reads; for a stage that ran before:
                       recompute, in order, just what is missing and read */
-    GN_DROP_INPUT, /* forget the values that the stage reads from earlier stages */
+    GN_DROP_INPUT, /* forget what the stage reads from earlier stages, but for what another stage
+                      that has not run yet reads too */
     GN_RUN_BACK    /* run the stage backward */
 } gn_action_kind;
 
@@ -117,7 +118,7 @@ void gn_engine_hook(gn_engine *engine, gn_hook hook, void *user); /* NULL: none 
 
 /* Debug mode: freed memory is filled with NaNs, and every recomputed value is compared with a hash
  * of the first one; gn_engine_run then fails with GN_E_NUMERIC, naming stage, op and image. */
-void gn_engine_debug(gn_engine *engine, bool on);
+bool gn_engine_debug(gn_engine *engine, bool on); /* false: no memory for the hashes */
 
 /* The memory of an input, to be filled before each run, or of a pinned value, to be read after it
  * and before another engine of the pool runs. */

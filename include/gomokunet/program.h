@@ -77,6 +77,7 @@ void gn_program_run(const gn_program *program, int record, gn_pass pass, gn_plac
 /* --- Gradient check -------------------------------------------------------------------------- */
 
 typedef struct gn_gradcheck {
+    const gn_table *table; /* in: a float64 table; NULL: gn_double */
     size_t batch;       /* in: batch size */
     uint64_t seed;      /* in: for parameters and the choice of elements */
     size_t per_tensor;  /* in: elements tried in each parameter (0: all) */
@@ -90,8 +91,8 @@ typedef struct gn_gradcheck {
     char where[160];               /* out: parameter[index] of the worst */
 } gn_gradcheck;
 
-/* Compares the gradients of the tape's loss by the double table with central finite differences.
- * GN_OK also where elements fail: read `failed`.  GN_E_CONFIG (no loss), GN_E_NOMEM. */
+/* Compares the gradients of the tape's loss with central finite differences.  GN_OK also where
+ * elements fail: read `failed`.  GN_E_CONFIG: no loss, or a table of float32; GN_E_NOMEM. */
 gn_status gn_gradcheck_run(const gn_tape *tape, gn_gradcheck *check, gn_err *err);
 
 #ifdef __cplusplus

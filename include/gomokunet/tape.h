@@ -45,6 +45,7 @@ void gn_tape_pin(gn_tape *tape, gn_value value);
 void gn_tape_loss(gn_tape *tape, gn_value loss);
 
 /* --- Ops: each appends a record and returns its output; the formulas stand in src/ops ------- */
+/* Only a record's first output carries a gradient; the others (statistics) are constants to it. */
 
 gn_value gn_tape_conv2d(gn_tape *t, const char *name, gn_value x, gn_value weight);
 gn_value gn_tape_depthwise_conv2d(gn_tape *t, const char *name, gn_value x, gn_value weight);

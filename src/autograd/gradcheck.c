@@ -55,11 +55,14 @@ static gn_status bench_open(bench *b, const gn_tape *tape, const gn_gradcheck *c
         return err != NULL ? err->status : GN_E_CONFIG;
     if (gn_tape_loss_value(tape) == GN_NONE)
         return gn_fail(err, GN_E_CONFIG, "gradcheck: the tape has no loss");
+    const gn_table *table = check->table != NULL ? check->table : &gn_double;
+    if (table->elem != sizeof(double))
+        return gn_fail(err, GN_E_CONFIG, "gradcheck: table %s is not float64", table->name);
     const size_t values = (size_t)gn_tape_values(tape);
     b->at.data = calloc(values, sizeof *b->at.data);
     b->at.grad = calloc(values, sizeof *b->at.grad);
-    gn_status st = gn_program_bind(&b->program, tape, &gn_double, check->batch, 1, true, err);
-    if (st == GN_OK) st = gn_store_create(&b->store, tape, &gn_double, true, err);
+    gn_status st = gn_program_bind(&b->program, tape, table, check->batch, 1, true, err);
+    if (st == GN_OK) st = gn_store_create(&b->store, tape, table, true, err);
     if (st != GN_OK)
         return st;
     b->work = gn_aligned(largest_work(b->program));

@@ -125,17 +125,27 @@ void gn_tape_stage(gn_tape *tape, const char *name)
         tape->stages++;
 }
 
+/* Whether the number is one of this tape's values. */
+static bool is_value(const gn_tape *tape, gn_value value)
+{
+    return value >= 0 && value < tape->values;
+}
+
 void gn_tape_pin(gn_tape *tape, gn_value value)
 {
-    if (!broken(tape) && value != GN_NONE)
+    if (broken(tape))
+        return;
+    if (is_value(tape, value))
         tape->value[value].pinned = true;
+    else
+        gn_fail(&tape->mistake, GN_E_CONFIG, "tape: what is pinned is no value (%d)", value);
 }
 
 void gn_tape_loss(gn_tape *tape, gn_value loss)
 {
     if (broken(tape))
         return;
-    if (loss == GN_NONE || gn_shape_count(tape->value[loss].shape) != 1) {
+    if (!is_value(tape, loss) || gn_shape_count(tape->value[loss].shape) != 1) {
         gn_fail(&tape->mistake, GN_E_SHAPE, "tape: the loss must be a value of one element");
         return;
     }
@@ -169,7 +179,7 @@ static void check_inputs(gn_tape *tape, const gn_op *op, const char *name, const
         gn_fail(&tape->mistake, GN_E_CONFIG, "tape: %s (%s) has %d inputs, expected %d to %d",
                 name, op->name, nin, op->min_in, op->max_in);
     for (int i = 0; i < nin && !broken(tape); i++)
-        if (in[i] < 0 || in[i] >= tape->values)
+        if (!is_value(tape, in[i]))
             gn_fail(&tape->mistake, GN_E_CONFIG, "tape: %s (%s): input %d is no value", name,
                     op->name, i);
 }

@@ -130,6 +130,8 @@ static gn_status compute(gn_engine *e, gn_step step, char *base, gn_err *err)
         const gn_event event = event_of(e, step);
         if (e->hook != NULL && step.pass == GN_BACKWARD)
             e->hook(e->user, &event);
+        if (e->debug != NULL)
+            gn_debug_poison(base + work, bytes);
         gn_program_run(e->program, step.record, step.pass, event.places, base + work);
         if (e->moved != GN_NONE) /* before the hook: what was overwritten is not there */
             e->pointer[e->moved] = NULL;
@@ -249,10 +251,11 @@ void gn_engine_hook(gn_engine *e, gn_hook hook, void *user)
     e->user = user;
 }
 
-void gn_engine_debug(gn_engine *e, bool on)
+bool gn_engine_debug(gn_engine *e, bool on)
 {
     gn_debug_destroy(e->debug);
     e->debug = on ? gn_debug_create(e->program) : NULL;
+    return !on || e->debug != NULL;
 }
 
 static void point_at_store(gn_engine *e)

@@ -95,6 +95,18 @@ static void drop_inside(lowering *l, int stage)
     l->armed[stage] = false;
 }
 
+/* Whether another stage that has not run yet reads the value: a skip over several stages. */
+static bool awaited(const lowering *l, int stage, gn_value v)
+{
+    for (int k = 0; k < gn_tape_records(l->tape); k++) {
+        const gn_record *r = gn_tape_record_at(l->tape, k);
+        for (int i = 0; i < r->nin && r->stage != stage && !l->ran[r->stage]; i++)
+            if (r->in[i] == v)
+                return true;
+    }
+    return false;
+}
+
 static void drop_input(lowering *l, int stage)
 {
     for (int k = 0; k < gn_tape_records(l->tape); k++) {
@@ -102,7 +114,8 @@ static void drop_input(lowering *l, int stage)
         for (int i = 0; i < r->nin && r->stage == stage; i++) {
             const gn_value_info *info = gn_tape_value(l->tape, r->in[i]);
             if (info->kind == GN_ACTIVATION && !info->pinned &&
-                gn_tape_record_at(l->tape, info->producer)->stage < stage)
+                gn_tape_record_at(l->tape, info->producer)->stage < stage &&
+                !awaited(l, stage, r->in[i]))
                 l->there[r->in[i]] = false;
         }
     }

@@ -10,7 +10,7 @@ void gn_running_update(const gn_engine *engine, gn_store *store, const gn_progra
                        bool twice);
 
 /* The first value, in the order of computing, that holds a NaN or an infinity, or NULL.  Runs the
- * engine once more. */
+ * engine once more; a hook of the user's is gone afterwards. */
 const char *gn_first_not_finite(gn_engine *engine);
 /* The first parameter whose gradient does, or NULL. */
 const char *gn_first_bad_gradient(const gn_program *program, const gn_store *store);

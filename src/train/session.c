@@ -74,8 +74,8 @@ static gn_status build(gn_session *s, gn_err *err)
         st = gn_optimizer_create(&s->optimizer, s->net->tape, c->table, &c->optimizer, err);
     if (st == GN_OK) {
         gn_store_init(s->store, c->seed);
-        if (c->debug)
-            gn_engine_debug(s->engine, true);
+        if (c->debug && !gn_engine_debug(s->engine, true))
+            st = gn_fail(err, GN_E_NOMEM, "session: no memory for debug mode");
     }
     gn_schedule_free(&schedule);
     return st;

@@ -27,7 +27,7 @@ else
 fi
 $CC -std=c11 "$work/program.c" $flags -o "$work/shared"
 [ "$(LD_LIBRARY_PATH=$lib "$work/shared")" = ok ]
-LD_LIBRARY_PATH=$lib ldd "$work/shared" | grep -q "libgomokunet.so.0 => $lib"
+[[ "$(LD_LIBRARY_PATH=$lib ldd "$work/shared")" == *"libgomokunet.so.0 => $lib"* ]]
 rm "$lib"/libgomokunet.so*
 $CC -std=c11 "$work/program.c" $flags $static $([ "${OPENMP:-1}" = 0 ] || echo -fopenmp) \
     -o "$work/static"

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# `make check`: everything that needs more than a compiler.  A skip is a failure here.
+# `check.sh [NAME...]` runs only the checks named.
+set -uo pipefail
+BUILD=${BUILD:-build}
+PYTHON=${PYTHON:-/usr/bin/python3}
+export OMP_WAIT_POLICY=passive NO_INSTALL=1
+unset MAKEFLAGS MFLAGS
+faults=()
+
+check() { # check NAME command...
+    local name=$1 started=$SECONDS
+    shift
+    case " ${wanted[*]} " in *" all "* | *" $name "*) ;; *) return ;; esac
+    if "$@" > "$BUILD/check-$name.log" 2>&1; then
+        echo "ok    $name ($((SECONDS - started)) s)"
+    else
+        echo "FAIL  $name ($((SECONDS - started)) s): $BUILD/check-$name.log ends with"
+        tail -15 "$BUILD/check-$name.log"
+        faults+=("$name")
+    fi
+}
+
+tests() { # the test suite, nothing skipped
+    make -j2 BUILD="$BUILD" all test-programs "$BUILD/digest" &&
+        BUILD=$BUILD tests/build/run_tests.sh --no-skip "$BUILD"/tests/test_*[a-z]
+}
+
+# The sanitizers' library must come first, and Criterion's test processes end without exit handlers,
+# so leaks are left to valgrind.  Programs about building are run by `tests`.
+sanitizers() {
+    local b=$BUILD/asan programs=()
+    for source in ${SANITIZE:-tests/test_*.c}; do
+        case $source in tests/test_build.c) ;; *) programs+=("$b/tests/$(basename "$source" .c)") ;; esac
+    done
+    make -j2 BUILD="$b" CFLAGS="-O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
+        "$b/gomokunet" "${programs[@]}" &&
+        ASAN_OPTIONS=detect_leaks=0 BUILD=$b tests/build/run_tests.sh "${programs[@]}"
+}
+
+# Races: clang with its OpenMP, whose archer library knows what a barrier is.
+threads() {
+    local b=$BUILD/tsan
+    make -j2 BUILD="$b" CC=clang CFLAGS="-O1 -fsanitize=thread" "$b/digest" "$b/gomokunet" || return
+    export TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1 exitcode=66"
+    export OMP_TOOL_LIBRARIES=${ARCHER:-/usr/lib/llvm-14/lib/libarcher.so} OMP_NUM_THREADS=3
+    [ -f "$OMP_TOOL_LIBRARIES" ] || { echo "$OMP_TOOL_LIBRARIES is not there"; return 1; }
+    "$b/digest" && "$b/digest" plain &&
+        "$b/gomokunet" train --board-size 5 --num-blocks 2 --channels 6 --steps 3 --threads 3 \
+            --use-checkpoint --batch-size 16 --out "$b/run"
+}
+
+memory() { # valgrind on a short run: no error, no leak.  It knows no AVX-512, our tables need none.
+    local run=$BUILD/valgrind-run
+    for more in "" "--conv separable --use-checkpoint --compare --debug"; do
+        valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect \
+            --errors-for-leak-kinds=definite,indirect "$BUILD/gomokunet" train --board-size 5 \
+            --num-blocks 2 --channels 5 --batch-size 5 --steps 2 --threads 1 $more --out "$run" || return
+    done
+    valgrind -q --error-exitcode=9 --leak-check=full "$BUILD/gomokunet" eval --threads 1 \
+        --model "$run/model.safetensors" --data "$run/games.gomoku.gz" --batch-size 500
+}
+
+oracle() { "$PYTHON" tests/oracle/make_oracle.py --check; }
+gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
+flags() { tests/build/flags.sh; }
+
+clang_tests() { # the whole suite built by clang, and its own headers check
+    local b=$BUILD/clang
+    make -j2 BUILD="$b" CC=clang all test-programs "$b/digest" &&
+        ! grep -E 'warning:' "$BUILD/check-clang.log" &&
+        CC=clang BUILD=$b tests/build/run_tests.sh --no-skip "$b"/tests/test_*[a-z]
+}
+
+wanted=("${@:-all}")
+make -s -j2 BUILD="$BUILD" all "$BUILD/digest" > /dev/null || exit 1
+[ "${BUILD#/}" != "$BUILD" ] || BUILD=$PWD/$BUILD
+check tests tests
+check layers tests/build/layers.sh
+check lines tests/build/lines.sh
+check gradcheck gradients
+check oracle oracle
+check flags flags
+check clang clang_tests
+check sanitizers sanitizers
+check threads threads
+check valgrind memory
+
+[ ${#faults[@]} -eq 0 ] || { echo "failed: ${faults[*]}"; exit 1; }
+echo "all checks hold"
