@@ -184,7 +184,7 @@ install: all  ## install into PREFIX=/usr/local, below DESTDIR=
 	ln -sf libgomokunet.so.$(VERSION) $(LIBDIR)/libgomokunet.so.0
 	ln -sf libgomokunet.so.0 $(LIBDIR)/libgomokunet.so
 	printf '%s\n' 'prefix=$(PREFIX)' 'includedir=$${prefix}/include' 'libdir=$${prefix}/lib' '' \
-	    'Name: gomokunet' 'Description: GomokuNet, the CPU reference: network, autograd, checkpointing' \
+	    'Name: gomokunet' 'Description: GomokuNet, the bit-exact CPU reference' \
 	    'Version: $(VERSION)' 'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lgomokunet' \
 	    'Libs.private: $(LIBS) $(OMP)' > $(LIBDIR)/pkgconfig/gomokunet.pc
 

@@ -96,7 +96,8 @@ Test(cli, train_predicts_memory_to_the_byte)
 Test(cli, train_gives_the_same_bits_whatever_the_schedule_and_the_threads)
 {
     static const char *const ways[] = {"--threads 1", "--use-checkpoint --threads 2",
-                                       "--checkpoint every:2 --threads 3", "--debug --checkpoint block"};
+                                       "--checkpoint every:2 --threads 3",
+                                       "--debug --checkpoint block"};
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         cr_assert_eq(gomokunet("train %s --conv separable --steps 3 --eval-fraction 0 --out run%zu "
                                "%s", TINY, i, ways[i]), 0, "%s", shell_err);

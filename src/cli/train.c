@@ -121,7 +121,8 @@ static bool save_due(const training *t, uint64_t done, bool evaluated)
 static int interrupted(training *t, uint64_t done)
 {
     progress_break(&t->bar);
-    fprintf(t->text, "interrupted after step %llu of %llu; go on with: gomokunet train --resume %s\n",
+    fprintf(t->text,
+            "interrupted after step %llu of %llu; go on with: gomokunet train --resume %s\n",
             (unsigned long long)done, (unsigned long long)t->steps, t->options.out);
     return EXIT_SIGINT;
 }

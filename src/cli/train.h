@@ -47,7 +47,7 @@ int train_check_memory(training *t);
 int train_build(training *t);
 void train_release(training *t);
 
-/* --- train_state.c: saving and resuming --------------------------------------------------------- */
+/* --- train_state.c: saving and resuming ------------------------------------------------------- */
 int train_find_state(training *t);  /* with --resume: opens the newest sound state, sets options */
 int train_load_state(training *t);  /* into the session; sets `first` */
 int train_save_state(training *t, uint64_t step);

@@ -22,7 +22,8 @@ for program in "$@"; do
     output=$("$program" --jobs "${TEST_JOBS:-2}" 2>&1)
     status=$?
     clean=$(sed 's/\x1b\[[0-9;]*m//g' <<<"$output")
-    good=$(count Passing) bad=$(($(count Failing) + $(count Crashing)))
+    good=$(count Passing) failing=$(count Failing) crashing=$(count Crashing)
+    bad=$((${failing:-0} + ${crashing:-0}))
     skips=$(grep -c '^\[SKIP\]' <<<"$clean")
     if [ -z "$good" ] || { [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; }; then
         bad=$((bad + 1))
