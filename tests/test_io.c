@@ -221,8 +221,8 @@ Test(io, writer_refuses_declarations)
         {"\xc0\x80", "UTF-8", 1, {1, 1}},
         {"taken", "'taken': expected a name not taken", 1, {1, 1}},
         {"__metadata__", "not taken", 1, {1, 1}},
-        {"a", "0 to 8 dimensions, found 9", 9, {1, 1}},
-        {"a", "0 to 8 dimensions, found -1", -1, {1, 1}},
+        {"a", "0 to 8 dimensions", 9, {1, 1}},
+        {"a", "0 to 8 dimensions", -1, {1, 1}},
         {"a", "overflow", 2, {SIZE_MAX / 2, 2}},
         {"a", "overflow", 1, {SIZE_MAX / 4, 1}}, /* alone it fits, behind `taken` it does not */
     };
@@ -278,10 +278,10 @@ Test(io, too_few_too_many_too_late)
     w = writer_of_two_floats("f");
     gn_writer_put(w, floats, 4, NULL);
     cr_assert_eq(gn_writer_declare(w, "third", GN_F32, 0, NULL, NULL), GN_E_FORMAT);
-    refused(w, "f", "declaration: expected before the first data");
+    refused(w, "f", "tensor 'third': expected before the first data");
 
     w = writer_of_two_floats("f");
     gn_writer_put(w, floats, 4, NULL);
     cr_assert_eq(gn_writer_metadata(w, "k", "v", NULL), GN_E_FORMAT);
-    refused(w, "f", "metadata: expected before the first data");
+    refused(w, "f", "metadata 'k': expected before the first data");
 }

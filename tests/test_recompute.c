@@ -189,7 +189,7 @@ Test(recompute, one_flipped_bit_is_caught_and_named)
     rig_run(&r); /* nobody looks */
     gn_engine_debug(r.engine, true);
     for (int image = 0; image < BATCH; image++) {
-        char where[16];
+        char where[32];
         f.image = image;
         snprintf(where, sizeof where, "image %d ", image);
         cr_assert_eq(gn_engine_run(r.engine, &err), GN_E_NUMERIC);

@@ -18,12 +18,6 @@ void gn_arena_clear(gn_arena *a)
     a->end = a->live = 0;
 }
 
-static void remove_hole(gn_arena *a, size_t i)
-{
-    memmove(a->hole + i, a->hole + i + 1, (a->holes - i - 1) * sizeof *a->hole);
-    a->holes--;
-}
-
 size_t gn_arena_take(gn_arena *a, size_t bytes)
 {
     bytes = gn_align(bytes);
@@ -37,8 +31,10 @@ size_t gn_arena_take(gn_arena *a, size_t bytes)
         const size_t offset = a->hole[best].offset;
         a->hole[best].offset += bytes;
         a->hole[best].bytes -= bytes;
-        if (a->hole[best].bytes == 0)
-            remove_hole(a, best);
+        if (a->hole[best].bytes == 0) {
+            a->holes--;
+            memmove(a->hole + best, a->hole + best + 1, (a->holes - best) * sizeof *a->hole);
+        }
         return offset;
     }
     const size_t offset = a->end;
@@ -61,23 +57,20 @@ bool gn_arena_give(gn_arena *a, size_t offset, size_t bytes)
         a->room = room;
     }
     a->live -= bytes;
-    size_t i = 0;
-    while (i < a->holes && a->hole[i].offset < offset)
-        i++;
-    memmove(a->hole + i + 1, a->hole + i, (a->holes - i) * sizeof *a->hole);
-    a->hole[i] = (gn_hole){offset, bytes};
-    a->holes++;
-    if (i + 1 < a->holes && offset + bytes == a->hole[i + 1].offset) { /* joins the next hole */
-        a->hole[i].bytes += a->hole[i + 1].bytes;
-        remove_hole(a, i + 1);
-    }
-    if (i > 0 && a->hole[i - 1].offset + a->hole[i - 1].bytes == offset) { /* and the one before */
-        a->hole[i - 1].bytes += a->hole[i].bytes;
-        remove_hole(a, i);
-    }
-    const gn_hole last = a->hole[a->holes - 1];
-    if (last.offset + last.bytes == a->end) { /* a hole at the end is no hole */
-        a->end = last.offset;
+    size_t at = a->holes++; /* the holes above it move up */
+    for (; at > 0 && a->hole[at - 1].offset > offset; at--)
+        a->hole[at] = a->hole[at - 1];
+    a->hole[at] = (gn_hole){offset, bytes};
+
+    gn_hole *last = a->hole; /* holes that touch become one */
+    for (const gn_hole *next = last + 1; next < a->hole + a->holes; next++)
+        if (last->offset + last->bytes == next->offset)
+            last->bytes += next->bytes;
+        else
+            *++last = *next;
+    a->holes = (size_t)(last - a->hole) + 1;
+    if (last->offset + last->bytes == a->end) { /* a hole at the end is no hole */
+        a->end = last->offset;
         a->holes--;
     }
     return true;

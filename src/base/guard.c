@@ -69,13 +69,7 @@ static void write_control(uint64_t value)
 #endif
 
 /* Not in line, even across files: no arithmetic of the caller may move over the switch. */
-#if defined(__GNUC__)
 #define NOT_INLINE __attribute__((noinline))
-#else
-#define NOT_INLINE
-#endif
-
-#ifdef _OPENMP
 
 NOT_INLINE gn_guard gn_guard_enter(int threads)
 {
@@ -117,24 +111,3 @@ NOT_INLINE void gn_guard_leave(const gn_guard *guard)
     omp_set_num_threads(guard->threads);
     omp_set_dynamic(guard->dynamic);
 }
-
-#else
-
-NOT_INLINE gn_guard gn_guard_enter(int threads)
-{
-    (void)threads;
-    gn_guard guard;
-    guard.threads = 1;
-    guard.dynamic = 0;
-    guard.team = 1;
-    guard.control[0] = read_control();
-    write_control(CONTROL_IEEE);
-    return guard;
-}
-
-NOT_INLINE void gn_guard_leave(const gn_guard *guard)
-{
-    write_control(guard->control[0]);
-}
-
-#endif

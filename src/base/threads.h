@@ -5,26 +5,25 @@
 
 #ifdef _OPENMP
 #include <omp.h>
+#else /* one thread, and nothing to set */
+#define omp_get_max_threads() 1
+#define omp_get_num_threads() 1
+#define omp_get_thread_num() 0
+#define omp_get_dynamic() 0
+#define omp_set_num_threads(threads) ((void)(threads))
+#define omp_set_dynamic(dynamic) ((void)(dynamic))
 #endif
 
 /* The size of the team that the next parallel region gets: inside a guard the guard's. */
 static inline int gn_threads_available(void)
 {
-#ifdef _OPENMP
     return omp_get_max_threads();
-#else
-    return 1;
-#endif
 }
 
 /* This thread's number in its team, from 0: the index of its workspace, never of its work. */
 static inline int gn_thread_index(void)
 {
-#ifdef _OPENMP
     return omp_get_thread_num();
-#else
-    return 0;
-#endif
 }
 
 #endif

@@ -77,7 +77,8 @@ int command_selftest(int argc, char **argv)
     enum { ROOM = 64 };
     bool json = false;
     const option list[] = {{"json", OPT_FLAG, &json, 0, 0, NULL, "as JSON"}};
-    const command c = {"selftest", "does this machine keep the numeric contract?", NULL, list, 1, NULL};
+    const command c = {"selftest", "does this machine keep the numeric contract?", NULL, list, 1,
+                       NULL};
     const parsed p = options_parse(&c, argc, argv, NULL);
     if (p != PARSED_RUN)
         return p == PARSED_HELP ? EXIT_GOOD : EXIT_USAGE;

@@ -96,11 +96,11 @@ void metrics_step(training *t, uint64_t step, const gn_step_result *r, double ra
         {"epoch", per_epoch > 0 ? (double)step / per_epoch : 0}, {"loss", r->loss},
         {"loss_policy", r->loss_policy}, {"loss_value", r->loss_value}, {"lr", rate},
         {"grad_norm", r->grad_norm}, {"positions_per_second", positions_per_second},
-        {"seconds", machine_seconds() - t->started}};
+        {"seconds", machine_seconds() - t->started},
+        {"resident_bytes", (double)machine_resident()}};
     for (int i = 0; i < 2 && outs[i] != NULL; i++) {
         fprintf(outs[i], "{\"step\":%" PRIu64, step);
         members(outs[i], training_members, COUNT(training_members));
-        fprintf(outs[i], ",\"resident_bytes\":%zu", machine_resident());
         if (s != NULL) {
             const member scores[] = {{"eval_loss_policy", s->loss_policy},
                                      {"eval_loss_value", s->loss_value},

@@ -1,8 +1,8 @@
 /* Whole files: open with a size, write under a temporary name, sync, rename.
  *
  * Why it exists: a run that loses power must find either the old file or the new one, never half of
- * one, and stdio alone cannot promise that.  So this is the one file of src/io that uses POSIX:
- * fstat, fileno, fsync, unlink, and open of a folder in order to sync it.
+ * one, and stdio alone cannot promise that.  So this file uses POSIX: fstat, fileno, fsync,
+ * unlink, and open of a folder in order to sync it.
  * What it does not do: lock.  Two processes that write the same path at once disturb each other.
  * SPDX-License-Identifier: MIT */
 #ifndef _POSIX_C_SOURCE
@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,12 +28,7 @@ gn_status gn_file_open(FILE **out, uint64_t *size, const char *path, gn_err *err
         return gn_fail(err, GN_E_IO, "%s: cannot open: %s", path, strerror(errno));
 
     struct stat info;
-    if (fstat(fileno(file), &info) != 0) {
-        int cause = errno;
-        fclose(file);
-        return gn_fail(err, GN_E_IO, "%s: cannot read its size: %s", path, strerror(cause));
-    }
-    if (!S_ISREG(info.st_mode)) {
+    if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode)) {
         fclose(file);
         return gn_fail(err, GN_E_IO, "%s: expected a regular file", path);
     }
@@ -74,16 +70,14 @@ gn_status gn_temp_open(gn_temp *t, const char *path, gn_err *err)
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return gn_fail(err, GN_E_IO, "%s: cannot replace: not a regular file", path);
 
-    size_t length = strlen(path);
-    t->path = malloc(length + 1);
-    t->temp = malloc(length + sizeof ".tmp");
+    const size_t room = strlen(path) + sizeof ".tmp";
+    t->path = strdup(path);
+    t->temp = malloc(room);
     if (t->path == NULL || t->temp == NULL) {
         release(t);
         return gn_fail(err, GN_E_NOMEM, "%s: no memory for its name", path);
     }
-    memcpy(t->path, path, length + 1);
-    memcpy(t->temp, path, length);
-    memcpy(t->temp + length, ".tmp", sizeof ".tmp");
+    snprintf(t->temp, room, "%s.tmp", path);
 
     /* Removed first and then created by "x": a link planted at that name is never followed. */
     if (unlink(t->temp) == 0 || errno == ENOENT)
@@ -105,30 +99,24 @@ gn_status gn_temp_write(gn_temp *t, const void *bytes, size_t count, gn_err *err
     return GN_OK;
 }
 
+/* A value of errno, 0 where all is well. */
 static int sync_descriptor(int descriptor)
 {
-    int result;
-    do
-        result = fsync(descriptor);
-    while (result != 0 && errno == EINTR);
-    return result;
+    while (fsync(descriptor) != 0)
+        if (errno != EINTR)
+            return errno;
+    return 0;
 }
 
-/* Makes the rename itself durable.  Returns a value of errno, 0 where all is well; a folder that
- * cannot be opened or a file system that cannot sync one (EINVAL) is no reason to fail.  `folder`
- * holds the path of the renamed file, with room for two bytes, and is cut to its folder. */
-static int sync_folder(char *folder)
+/* Makes the rename of `path`, whose text it spoils, durable.  A value of errno, 0 where all is
+ * well; a folder that cannot be opened or a file system that cannot sync one (EINVAL) is no
+ * reason to fail. */
+static int sync_folder(char *path)
 {
-    char *slash = strrchr(folder, '/');
-    if (slash == NULL)
-        strcpy(folder, ".");
-    else
-        slash[slash == folder ? 1 : 0] = '\0';
-
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY);
+    int descriptor = open(dirname(path), O_RDONLY | O_DIRECTORY);
     if (descriptor < 0)
         return 0;
-    int cause = sync_descriptor(descriptor) == 0 ? 0 : errno;
+    int cause = sync_descriptor(descriptor);
     close(descriptor);
     return cause == EINVAL || cause == ENOTSUP ? 0 : cause;
 }
@@ -138,8 +126,9 @@ gn_status gn_temp_commit(gn_temp *t, gn_err *err)
     /* A full disk often shows only here: fwrite filled a buffer, the file system delayed. */
     if (fflush(t->file) != 0)
         return give_up(t, "write", errno, err);
-    if (sync_descriptor(fileno(t->file)) != 0)
-        return give_up(t, "sync", errno, err);
+    int cause = sync_descriptor(fileno(t->file));
+    if (cause != 0)
+        return give_up(t, "sync", cause, err);
     FILE *file = t->file;
     t->file = NULL;
     if (fclose(file) != 0)
@@ -147,7 +136,7 @@ gn_status gn_temp_commit(gn_temp *t, gn_err *err)
     if (rename(t->temp, t->path) != 0)
         return give_up(t, "rename to its final name", errno, err);
 
-    int cause = sync_folder(t->temp); /* in the same folder, and not needed any more */
+    cause = sync_folder(t->temp); /* in the same folder, and not needed any more */
     if (cause != 0)
         gn_fail(err, GN_E_IO, "%s: written, but its folder cannot be synced: %s", t->path,
                 strerror(cause));
@@ -159,12 +148,10 @@ gn_status gn_file_write(const char *path, const void *bytes, size_t count, gn_er
 {
     gn_temp temp;
     gn_status st = gn_temp_open(&temp, path, err);
-    if (st != GN_OK)
-        return st;
-    st = gn_temp_write(&temp, bytes, count, err);
-    if (st != GN_OK) {
-        gn_temp_abandon(&temp);
-        return st;
-    }
-    return gn_temp_commit(&temp, err);
+    if (st == GN_OK)
+        st = gn_temp_write(&temp, bytes, count, err);
+    if (st == GN_OK)
+        return gn_temp_commit(&temp, err);
+    gn_temp_abandon(&temp); /* all zero where it could not be opened */
+    return st;
 }

@@ -7,237 +7,279 @@
  * value has one legal kind, so nothing nests deeper than an array in an object in the header, and
  * no function recurses.  Tensors may stand in any order, as in the reference reader; what their
  * offsets cover is checked after sorting.
+ *
+ * The first failure is kept in the cursor and moves it to the end, where nothing more can be taken:
+ * so the grammar below reads straight on, and every loop ends by itself.
  * SPDX-License-Identifier: MIT */
-#include "header_parse.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "header_words.h"
+#include "header.h"
 
-static gn_status no_memory(const gn_cursor *c)
+typedef struct cursor {
+    char *text;
+    size_t size, at;
+    size_t word; /* where the last string began */
+    const char *path;
+    gn_status status;
+    gn_err *err;
+} cursor;
+
+/* --- Words --------------------------------------------------------------------------------- */
+
+static void refuse(cursor *c, size_t at, const char *problem)
 {
-    return gn_fail(c->err, GN_E_NOMEM, "%s: no memory for the header", c->path);
+    if (c->status == GN_OK)
+        c->status = gn_fail(c->err, GN_E_FORMAT, "%s: byte %zu of the header: %s", c->path,
+                            GN_LENGTH_FIELD + at, problem);
+    c->at = c->size;
 }
 
-/* The array with room for one more element, NULL without memory. */
-static void *grown(void *array, size_t used, size_t *room, size_t element)
+static void no_memory(cursor *c)
 {
-    if (used < *room)
-        return array;
-    size_t more = *room == 0 ? 16 : 2 * *room;
-    void *larger = realloc(array, more * element);
-    if (larger != NULL)
-        *room = more;
-    return larger;
+    c->status = gn_fail(c->err, GN_E_NOMEM, "%s: no memory for the header", c->path);
+    c->at = c->size;
 }
 
-static gn_status take_metadata(gn_cursor *c, gn_header *header)
+static void skip_blanks(cursor *c)
 {
-    gn_status st = gn_word_mark(c, '{', "expected '{' and pairs of strings in " GN_METADATA_KEY);
-    for (bool first = true, more = true; st == GN_OK; first = false) {
-        st = gn_word_next(c, first, '}', &more);
-        if (st != GN_OK || !more)
-            break;
-        gn_word_peek(c);
-        size_t at = c->at, length;
-        char *key, *value;
-        if ((st = gn_word_string(c, &key, &length)) != GN_OK)
-            break;
-        const char *problem = gn_key_problem(key, length);
-        if (problem != NULL)
-            return gn_word_refuse_at(c, at, problem);
-        if ((st = gn_word_mark(c, ':', "expected ':'")) != GN_OK ||
-            (st = gn_word_string(c, &value, &length)) != GN_OK)
-            break;
+    while (c->at < c->size && memchr(" \t\n\r", c->text[c->at], 4) != NULL)
+        c->at++;
+}
 
-        gn_header_pair *pair =
-            grown(header->pair, header->pairs, &header->pair_room, sizeof *pair);
-        if (pair == NULL)
-            return no_memory(c);
-        header->pair = pair;
-        pair[header->pairs++] = (gn_header_pair){key, value, at};
+/* Skips blanks, then the mark if it stands there.  Did it? */
+static bool take(cursor *c, char mark)
+{
+    skip_blanks(c);
+    if (c->at == c->size || c->text[c->at] != mark)
+        return false;
+    c->at++;
+    return true;
+}
+
+static bool need(cursor *c, char mark, const char *problem)
+{
+    if (take(c, mark))
+        return true;
+    refuse(c, c->at, problem);
+    return false;
+}
+
+/* Behind an element of a list: does another one follow? */
+static bool more(cursor *c, char close)
+{
+    return !take(c, close) && need(c, ',', "expected ',' or the closing bracket");
+}
+
+static size_t take_number(cursor *c)
+{
+    skip_blanks(c);
+    const size_t start = c->at;
+    size_t value = 0;
+    while (c->at < c->size && c->text[c->at] >= '0' && c->text[c->at] <= '9') {
+        const size_t digit = (size_t)(c->text[c->at++] - '0');
+        if (value > (SIZE_MAX - digit) / 10)
+            refuse(c, start, "expected a number that this machine can address");
+        value = value * 10 + digit;
     }
-    return st;
+    if (c->at == start || (c->text[start] == '0' && c->at > start + 1))
+        refuse(c, start, "expected an unsigned whole number without leading zeros");
+    return value;
 }
 
-/* An array of at most `most` numbers. */
-static gn_status take_numbers(gn_cursor *c, uint64_t *out, size_t most, size_t *count,
-                              const char *too_many)
+/* Four hexadecimal digits. */
+static uint32_t take_hex(cursor *c)
 {
-    gn_status st = gn_word_mark(c, '[', "expected '[' and numbers");
-    *count = 0;
-    for (bool more = true; st == GN_OK;) {
-        st = gn_word_next(c, *count == 0, ']', &more);
-        if (st != GN_OK || !more)
-            break;
-        if (*count == most)
-            return gn_word_refuse(c, too_many);
-        st = gn_word_number(c, &out[(*count)++]);
+    char digits[5] = "";
+    if (c->size - c->at >= 4)
+        memcpy(digits, c->text + c->at, 4);
+    if (strspn(digits, "0123456789abcdefABCDEF") == 4)
+        c->at += 4;
+    else
+        refuse(c, c->at, "expected four hexadecimal digits");
+    return (uint32_t)strtoul(digits, NULL, 16);
+}
+
+/* \uXXXX from the first X on, and a second one where a pair of surrogates stands for a character.
+ * Half a pair is written as it is; no valid UTF-8 comes of that. */
+static char *take_unicode(cursor *c, char *end)
+{
+    static const uint32_t mark[] = {0, 0xc0, 0xe0, 0xf0};
+    uint32_t code = take_hex(c);
+    if (code >> 10 == 0xd800 >> 10 && c->size - c->at >= 2 &&
+        memcmp(c->text + c->at, "\\u", 2) == 0) {
+        c->at += 2;
+        const uint32_t low = take_hex(c);
+        if (low >> 10 == 0xdc00 >> 10)
+            code = 0x10000 + ((code & 0x3ff) << 10 | (low & 0x3ff));
     }
-    return st;
+    const size_t follow = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    for (size_t i = follow; i > 0; i--, code >>= 6)
+        end[i] = (char)(0x80 | (code & 0x3f));
+    end[0] = (char)(mark[follow] | code);
+    return end + follow + 1;
 }
 
-static gn_status take_dtype(gn_cursor *c, gn_header_item *item)
+/* A string, valid UTF-8 without NUL, "" after a failure.  Decoded in place: no escape is shorter
+ * than what it stands for, and the closing quote makes room for the NUL. */
+static const char *take_string(cursor *c)
 {
-    char *name;
-    size_t length;
-    gn_word_peek(c);
-    size_t at = c->at;
-    gn_status st = gn_word_string(c, &name, &length);
-    if (st != GN_OK)
-        return st;
-    if (!gn_dtype_find(&item->entry.type, name))
-        return gn_word_refuse_at(c, at, "expected a dtype of F32, F64, I32, I64, U8, BOOL");
-    return GN_OK;
-}
-
-static gn_status take_shape(gn_cursor *c, gn_header_item *item)
-{
-    uint64_t dim[GN_RANK_CAP];
-    size_t rank;
-    gn_status st = take_numbers(c, dim, GN_RANK_CAP, &rank, "expected at most 8 dimensions");
-    if (st != GN_OK)
-        return st;
-    item->entry.rank = (int)rank;
-    for (size_t i = 0; i < rank; i++) {
-        item->entry.dim[i] = (size_t)dim[i];
-        if (item->entry.dim[i] != dim[i])
-            return gn_word_refuse(c, "expected dimensions that this machine can address");
+    static const char letters[] = "\"\\/bfnrt", meaning[] = "\"\\/\b\f\n\r\t";
+    if (!need(c, '"', "expected a string"))
+        return "";
+    c->word = c->at - 1;
+    char *start = c->text + c->at, *end = start;
+    while (c->at < c->size && c->text[c->at] != '"') {
+        const size_t at = c->at++;
+        *end = c->text[at];
+        if ((unsigned char)*end < 0x20) {
+            refuse(c, at, "expected no raw control character in a string");
+        } else if (*end != '\\' || c->at == c->size) {
+            end++;
+        } else {
+            const char letter = c->text[c->at++];
+            const char *found = memchr(letters, letter, sizeof letters - 1);
+            if (letter == 'u')
+                end = take_unicode(c, end);
+            else if (found != NULL)
+                *end++ = meaning[found - letters];
+            else
+                refuse(c, at, "expected one of the escapes of JSON");
+        }
     }
-    return GN_OK;
+    if (!need(c, '"', "expected the closing quote of a string"))
+        return "";
+    const char *problem = gn_text_problem(start, (size_t)(end - start), false);
+    if (problem != NULL)
+        refuse(c, c->word, problem);
+    *end = '\0';
+    return start;
 }
 
-static gn_status take_offsets(gn_cursor *c, gn_header_item *item)
+/* --- Grammar ------------------------------------------------------------------------------- */
+
+static const char *take_key(cursor *c, const char *(*key_problem)(const char *))
 {
-    static const char two[] = "expected two data_offsets, begin and end";
-    uint64_t offset[2];
-    size_t count;
-    gn_status st = take_numbers(c, offset, 2, &count, two);
-    if (st != GN_OK)
-        return st;
-    if (count != 2)
-        return gn_word_refuse(c, two);
-    item->begin = offset[0];
-    item->end = offset[1];
-    return GN_OK;
+    const char *key = take_string(c), *problem = key_problem(key);
+    if (problem != NULL)
+        refuse(c, c->word, problem);
+    need(c, ':', "expected ':'");
+    return key;
+}
+
+static void take_metadata(cursor *c, gn_header *header)
+{
+    need(c, '{', "expected '{' and pairs of strings in " GN_METADATA_KEY);
+    if (take(c, '}'))
+        return;
+    do {
+        const char *key = take_key(c, gn_key_problem), *value = take_string(c);
+        if (c->status == GN_OK && !gn_header_add_pair(header, (gn_header_pair){key, value}))
+            no_memory(c);
+    } while (more(c, '}'));
+}
+
+static int take_numbers(cursor *c, size_t *out, int most, const char *too_many)
+{
+    int count = 0;
+    need(c, '[', "expected '[' and numbers");
+    if (take(c, ']'))
+        return 0;
+    do {
+        if (count == most)
+            refuse(c, c->at, too_many);
+        else
+            out[count++] = take_number(c);
+    } while (more(c, ']'));
+    return count;
 }
 
 /* The fields of a tensor, in any order, each once, and no other. */
-static gn_status take_fields(gn_cursor *c, gn_header_item *item)
+static void take_tensor(cursor *c, gn_header *header, const char *name)
 {
-    static const char *const field[] = {"dtype", "shape", "data_offsets"};
-    static gn_status (*const read[])(gn_cursor *, gn_header_item *) = {take_dtype, take_shape,
-                                                                    take_offsets};
-    static const char *const missing[] = {"expected a field dtype", "expected a field shape",
-                                          "expected a field data_offsets"};
-    bool seen[3] = {false, false, false};
-    gn_status st = gn_word_mark(c, '{', "expected '{' and the fields of a tensor");
-    for (bool first = true, more = true; st == GN_OK; first = false) {
-        st = gn_word_next(c, first, '}', &more);
-        if (st != GN_OK || !more)
-            break;
-        gn_word_peek(c);
-        size_t at = c->at, length, which = 0;
-        char *name;
-        if ((st = gn_word_string(c, &name, &length)) != GN_OK)
-            break;
-        while (which < 3 && strcmp(field[which], name) != 0)
-            which++;
-        if (which == 3)
-            return gn_word_refuse_at(c, at, "expected no field but dtype, shape, data_offsets");
-        if (seen[which])
-            return gn_word_refuse_at(c, at, "expected each field once");
-        seen[which] = true;
-        if ((st = gn_word_mark(c, ':', "expected ':'")) == GN_OK)
-            st = read[which](c, item);
-    }
-    for (size_t i = 0; i < 3 && st == GN_OK; i++)
-        if (!seen[i])
-            st = gn_word_refuse(c, missing[i]);
-    return st;
-}
-
-static gn_status check_size(const gn_cursor *c, const gn_header_item *item, uint64_t data_bytes)
-{
-    const gn_entry *entry = &item->entry;
-    if (item->begin > item->end || item->end > data_bytes)
-        return gn_fail(c->err, GN_E_FORMAT,
-                       "%s: tensor '%s': expected data_offsets within the %" PRIu64
-                       " bytes of data, found [%" PRIu64 ", %" PRIu64 "]",
-                       c->path, entry->name, data_bytes, item->begin, item->end);
-    if (entry->bytes != item->end - item->begin)
-        return gn_fail(c->err, GN_E_FORMAT,
-                       "%s: tensor '%s': expected %zu bytes of %s, data_offsets [%" PRIu64
-                       ", %" PRIu64 "] hold %" PRIu64,
-                       c->path, entry->name, entry->bytes, gn_dtype_name(entry->type),
-                       item->begin, item->end, item->end - item->begin);
-    return GN_OK;
-}
-
-static gn_status take_tensor(gn_cursor *c, gn_header *header, gn_header_item item,
-                             uint64_t data_bytes)
-{
-    c->tensor = item.entry.name;
-    gn_status st = take_fields(c, &item);
-    if (st == GN_OK && !gn_extent_bytes(&item.entry.bytes, item.entry.type, item.entry.rank,
-                                        item.entry.dim))
-        st = gn_word_refuse_at(c, item.at, "expected a shape whose size does not overflow");
-    if (st == GN_OK)
-        st = check_size(c, &item, data_bytes);
-    c->tensor = NULL;
-    if (st != GN_OK)
-        return st;
-
-    gn_header_item *array =
-        grown(header->item, header->items, &header->item_room, sizeof *array);
-    if (array == NULL)
-        return no_memory(c);
-    header->item = array;
-    array[header->items++] = item;
-    return GN_OK;
-}
-
-static gn_status take_header(gn_cursor *c, gn_header *header, uint64_t data_bytes)
-{
-    static const char start[] = "expected '{', the first byte of a header";
-    if (c->size == 0 || c->text[0] != '{') /* no blank in front of it, says the format */
-        return gn_word_refuse(c, start);
-    c->at = 1;
-    bool metadata = false;
-    gn_status st = GN_OK;
-    for (bool first = true, more = true; st == GN_OK; first = false) {
-        st = gn_word_next(c, first, '}', &more);
-        if (st != GN_OK || !more)
-            break;
-        gn_word_peek(c);
-        size_t at = c->at, length;
-        char *name;
-        if ((st = gn_word_string(c, &name, &length)) != GN_OK)
-            break;
-        const char *problem = gn_name_problem(name, length);
-        if (problem != NULL)
-            return gn_word_refuse_at(c, at, problem);
-        if ((st = gn_word_mark(c, ':', "expected ':'")) != GN_OK)
-            break;
-        if (strcmp(name, GN_METADATA_KEY) != 0) {
-            st = take_tensor(c, header, (gn_header_item){.entry.name = name, .at = at},
-                             data_bytes);
-        } else if (metadata) {
-            st = gn_word_refuse_at(c, at, "expected " GN_METADATA_KEY " once");
+    gn_header_item item = {.entry.name = name};
+    gn_entry *entry = &item.entry;
+    int type = -1, rank = -1, offsets = -1; /* not seen */
+    size_t place[2] = {0, 0};
+    need(c, '{', "expected '{' and the fields of a tensor");
+    do {
+        const char *field = take_key(c, gn_key_problem);
+        if (strcmp(field, "dtype") == 0 && type < 0) {
+            type = gn_dtype_find(take_string(c));
+            if (type < 0)
+                refuse(c, c->word, "expected a dtype of F32, F64, I32, I64, U8, BOOL");
+        } else if (strcmp(field, "shape") == 0 && rank < 0) {
+            rank = take_numbers(c, entry->dim, GN_RANK_CAP, "expected at most 8 dimensions");
+        } else if (strcmp(field, "data_offsets") == 0 && offsets < 0) {
+            offsets = take_numbers(c, place, 2, "expected two data_offsets, begin and end");
         } else {
-            metadata = true;
-            st = take_metadata(c, header);
+            refuse(c, c->word, "expected dtype, shape, data_offsets, each once, no other field");
         }
-    }
-    while (st == GN_OK && c->at < c->size)
-        if (c->text[c->at++] != ' ')
-            st = gn_word_refuse_at(c, c->at - 1, "expected only spaces behind the header");
-    return st;
+    } while (more(c, '}'));
+    if (type < 0 || rank < 0 || offsets != 2)
+        refuse(c, c->at, "expected a dtype, a shape and two data_offsets");
+    if (c->status != GN_OK)
+        return;
+    entry->type = (gn_dtype)type;
+    entry->rank = rank;
+    item.begin = place[0];
+    item.end = place[1];
+    if (!gn_extent_bytes(&entry->bytes, entry->type, rank, entry->dim))
+        refuse(c, c->at, "expected a shape whose size does not overflow");
+    else if (!gn_header_add_item(header, item))
+        no_memory(c);
+}
+
+static void take_header(cursor *c, gn_header *header)
+{
+    bool metadata = false;
+    if (c->size == 0 || c->text[0] != '{') /* no blank in front of it, says the format */
+        refuse(c, 0, "expected '{', the first byte of a header");
+    take(c, '{');
+    if (!take(c, '}'))
+        do {
+            const char *name = take_key(c, gn_name_problem);
+            if (strcmp(name, GN_METADATA_KEY) != 0) {
+                take_tensor(c, header, name);
+                continue;
+            }
+            if (metadata)
+                refuse(c, c->word, "expected " GN_METADATA_KEY " once");
+            metadata = true;
+            take_metadata(c, header);
+        } while (more(c, '}'));
+    while (c->at < c->size && c->text[c->at] == ' ')
+        c->at++;
+    if (c->at < c->size)
+        refuse(c, c->at, "expected only spaces behind the header");
 }
 
 /* --- The whole ----------------------------------------------------------------------------- */
+
+/* Items and pairs begin with the pointer to their name. */
+static const char *name_of(const void *element)
+{
+    return *(const char *const *)element;
+}
+
+/* Names point into the text, so that of two equal ones the first stays in front. */
+static int compare_name(const void *left, const void *right)
+{
+    const char *a = name_of(left), *b = name_of(right);
+    const int order = strcmp(a, b);
+    return order != 0 ? order : (a > b) - (a < b);
+}
+
+static void refuse_twins(cursor *c, void *array, size_t count, size_t element)
+{
+    if (count == 0)
+        return;
+    qsort(array, count, element, compare_name);
+    for (const char *at = array; --count > 0; at += element)
+        if (strcmp(name_of(at), name_of(at + element)) == 0)
+            refuse(c, (size_t)(name_of(at + element) - c->text) - 1, "expected each name once");
+}
 
 /* Tensors without bytes may share a place; then the header's order decides. */
 static int compare_place(const void *left, const void *right)
@@ -247,37 +289,23 @@ static int compare_place(const void *left, const void *right)
         return a->begin < b->begin ? -1 : 1;
     if (a->end != b->end)
         return a->end < b->end ? -1 : 1;
-    return a->at < b->at ? -1 : a->at > b->at;
-}
-
-/* Equal names keep the order of the header, so that the second one is the one refused. */
-static int compare_name(const void *left, const void *right)
-{
-    const gn_header_item *a = *(gn_header_item *const *)left;
-    const gn_header_item *b = *(gn_header_item *const *)right;
-    int order = strcmp(a->entry.name, b->entry.name);
-    return order != 0 ? order : a->at < b->at ? -1 : a->at > b->at;
-}
-
-static int compare_key(const void *left, const void *right)
-{
-    const gn_header_pair *a = left, *b = right;
-    int order = strcmp(a->key, b->key);
-    return order != 0 ? order : a->at < b->at ? -1 : a->at > b->at;
+    return (a->entry.name > b->entry.name) - (a->entry.name < b->entry.name);
 }
 
 /* Every byte of data belongs to exactly one tensor: no second file hides in a gap. */
-static gn_status check_cover(const gn_cursor *c, const gn_header *header, uint64_t data_bytes)
+static gn_status check_cover(const cursor *c, const gn_header *header, uint64_t data_bytes)
 {
     uint64_t covered = 0;
     for (size_t i = 0; i < header->items; i++) {
         const gn_header_item *item = &header->item[i];
-        if (item->begin != covered)
+        const size_t bytes = item->entry.bytes;
+        if (bytes > data_bytes - covered || item->begin != covered || item->end != covered + bytes)
             return gn_fail(c->err, GN_E_FORMAT,
-                           "%s: tensor '%s': expected its data at offset %" PRIu64
-                           ", where the one before ends, found %" PRIu64 ": %s",
-                           c->path, item->entry.name, covered, item->begin,
-                           item->begin < covered ? "an overlap" : "a hole");
+                           "%s: tensor '%s': expected %zu bytes of %s at offset %" PRIu64
+                           ", where the one before ends, of %" PRIu64 " bytes of data;"
+                           " found data_offsets [%zu, %zu]",
+                           c->path, item->entry.name, bytes, gn_dtype_name(item->entry.type),
+                           covered, data_bytes, item->begin, item->end);
         covered = item->end;
     }
     if (covered != data_bytes)
@@ -288,53 +316,17 @@ static gn_status check_cover(const gn_cursor *c, const gn_header *header, uint64
     return GN_OK;
 }
 
-static gn_status check_unique(const gn_cursor *c, const gn_header *header)
-{
-    for (size_t i = 1; i < header->pairs; i++) {
-        const gn_header_pair *pair = &header->pair[i];
-        if (strcmp(pair[-1].key, pair->key) == 0)
-            return gn_fail(c->err, GN_E_FORMAT, "%s: byte %zu: metadata '%s' stands twice",
-                           c->path, GN_LENGTH_FIELD + pair->at, pair->key);
-    }
-    for (size_t i = 1; i < header->items; i++) {
-        const gn_header_item *item = header->by_name[i];
-        if (strcmp(header->by_name[i - 1]->entry.name, item->entry.name) == 0)
-            return gn_fail(c->err, GN_E_FORMAT, "%s: byte %zu: tensor '%s' stands twice",
-                           c->path, GN_LENGTH_FIELD + item->at, item->entry.name);
-    }
-    return GN_OK;
-}
-
 gn_status gn_header_parse(gn_header *out, char *text, size_t size, uint64_t data_bytes,
                           const char *path, gn_err *err)
 {
     *out = (gn_header){0};
-    gn_cursor c = {.text = text, .size = size, .path = path, .err = err};
-    gn_status st = take_header(&c, out, data_bytes);
-    if (st != GN_OK)
-        return st;
-
-    /* qsort of nothing is left out: a NULL array is not a legal argument. */
-    if (out->items > 0) {
+    cursor c = {.text = text, .size = size, .path = path, .err = err};
+    take_header(&c, out);
+    refuse_twins(&c, out->pair, out->pairs, sizeof *out->pair);
+    refuse_twins(&c, out->item, out->items, sizeof *out->item);
+    if (c.status != GN_OK)
+        return c.status;
+    if (out->items > 0) /* qsort of NULL is not legal */
         qsort(out->item, out->items, sizeof *out->item, compare_place);
-        out->by_name = malloc(out->items * sizeof *out->by_name);
-        if (out->by_name == NULL)
-            return no_memory(&c);
-        for (size_t i = 0; i < out->items; i++)
-            out->by_name[i] = &out->item[i];
-        qsort(out->by_name, out->items, sizeof *out->by_name, compare_name);
-    }
-    if (out->pairs > 0)
-        qsort(out->pair, out->pairs, sizeof *out->pair, compare_key);
-
-    st = check_unique(&c, out);
-    return st == GN_OK ? check_cover(&c, out, data_bytes) : st;
-}
-
-void gn_header_release(gn_header *header)
-{
-    free(header->item);
-    free(header->by_name);
-    free(header->pair);
-    *header = (gn_header){0};
+    return check_cover(&c, out, data_bytes);
 }

@@ -7,14 +7,11 @@
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/align.h"
 #include "codec.h"
 #include "file.h"
-#include "header_parse.h"
-
-/* A cache line, and enough for any vector load; each tensor starts on one. */
-enum { ALIGNMENT = 64 };
+#include "header.h"
 
 struct gn_reader {
     char *text; /* the header, decoded in place: names and metadata point into it */
@@ -22,41 +19,41 @@ struct gn_reader {
     uint8_t *data;
 };
 
-static gn_status short_read(FILE *file, const char *path, const char *what, gn_err *err)
+/* The size of the file is known, so that less is a failure. */
+static gn_status read_bytes(void *to, size_t count, FILE *file, const char *path, gn_err *err)
 {
-    return gn_fail(err, GN_E_IO, "%s: cannot read %s: %s", path, what,
+    if (fread(to, 1, count, file) == count)
+        return GN_OK;
+    return gn_fail(err, GN_E_IO, "%s: cannot read %zu bytes: %s", path, count,
                    ferror(file) ? "the disk refused" : "the file ended early");
 }
 
-static gn_status read_header(gn_reader *r, FILE *file, uint64_t size, const char *path,
-                             gn_err *err)
+static gn_status read_header(gn_reader *r, uint64_t *data_bytes, FILE *file, uint64_t size,
+                             const char *path, gn_err *err)
 {
     uint8_t field[GN_LENGTH_FIELD];
     if (size < sizeof field)
         return gn_fail(err, GN_E_FORMAT,
                        "%s: byte 0: expected 8 bytes with the header's length, found %" PRIu64,
                        path, size);
-    if (fread(field, 1, sizeof field, file) != sizeof field)
-        return short_read(file, path, "the header's length", err);
+    gn_status st = read_bytes(field, sizeof field, file, path, err);
+    if (st != GN_OK)
+        return st;
 
-    uint64_t length = gn_load_le64(field), left = size - sizeof field;
-    if (length > GN_HEADER_CAP)
+    const uint64_t length = gn_load_le64(field), left = size - sizeof field;
+    const uint64_t most = left < GN_HEADER_CAP ? left : GN_HEADER_CAP;
+    if (length > most)
         return gn_fail(err, GN_E_FORMAT,
-                       "%s: byte 0: expected a header of at most %d bytes, found %" PRIu64, path,
-                       GN_HEADER_CAP, length);
-    if (length > left)
-        return gn_fail(err, GN_E_FORMAT,
-                       "%s: byte 0: expected a header within the file, found %" PRIu64
-                       " bytes of header and %" PRIu64 " left in the file",
-                       path, length, left);
+                       "%s: byte 0: expected a header of at most %" PRIu64 " bytes, found %" PRIu64,
+                       path, most, length);
+    *data_bytes = left - length;
 
-    size_t count = (size_t)length;
+    const size_t count = (size_t)length;
     r->text = malloc(count > 0 ? count : 1); /* no spare byte: a sanitizer sees any overrun */
     if (r->text == NULL)
         return gn_fail(err, GN_E_NOMEM, "%s: no memory for %zu bytes of header", path, count);
-    if (fread(r->text, 1, count, file) != count)
-        return short_read(file, path, "the header", err);
-    return gn_header_parse(&r->header, r->text, count, left - length, path, err);
+    st = read_bytes(r->text, count, file, path, err);
+    return st == GN_OK ? gn_header_parse(&r->header, r->text, count, *data_bytes, path, err) : st;
 }
 
 /* Any other byte in a C bool is undefined behaviour, so it must not come in. */
@@ -71,42 +68,29 @@ static gn_status check_bool(const gn_entry *entry, const char *path, gn_err *err
     return GN_OK;
 }
 
-static gn_status read_tensor(gn_entry *entry, uint8_t *place, FILE *file, const char *path,
-                             gn_err *err)
-{
-    if (fread(place, 1, entry->bytes, file) != entry->bytes)
-        return short_read(file, path, entry->name, err);
-    if (GN_HOST_BIG_ENDIAN)
-        gn_reverse_elements(place, entry->bytes, gn_dtype_size(entry->type));
-    entry->data = place;
-    return entry->type == GN_BOOL ? check_bool(entry, path, err) : GN_OK;
-}
-
-static size_t aligned(size_t bytes)
-{
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
 /* The header is checked: the tensors follow each other, and their sum is the rest of the file. */
-static gn_status read_data(gn_reader *r, FILE *file, const char *path, gn_err *err)
+static gn_status read_data(gn_reader *r, uint64_t data_bytes, FILE *file, const char *path,
+                           gn_err *err)
 {
-    size_t total = ALIGNMENT; /* an empty tensor at the end still points into the block */
-    for (size_t i = 0; i < r->header.items; i++) {
-        size_t bytes = r->header.item[i].entry.bytes;
-        if (bytes > SIZE_MAX - total - ALIGNMENT)
-            return gn_fail(err, GN_E_NOMEM, "%s: too large for this machine", path);
-        total += aligned(bytes);
-    }
-    r->data = aligned_alloc(ALIGNMENT, total);
+    /* A gap behind each; an empty tensor at the end still points into the block. */
+    const size_t gaps = (r->header.items + 1) * GN_ALIGNMENT;
+    if (data_bytes < SIZE_MAX / 2)
+        r->data = gn_aligned((size_t)data_bytes + gaps);
     if (r->data == NULL)
-        return gn_fail(err, GN_E_NOMEM, "%s: no memory for %zu bytes of tensors", path, total);
+        return gn_fail(err, GN_E_NOMEM, "%s: no memory for %" PRIu64 " bytes of tensors", path,
+                       data_bytes);
 
     gn_status st = GN_OK;
     uint8_t *place = r->data;
     for (size_t i = 0; i < r->header.items && st == GN_OK; i++) {
         gn_entry *entry = &r->header.item[i].entry;
-        st = read_tensor(entry, place, file, path, err);
-        place += aligned(entry->bytes);
+        st = read_bytes(place, entry->bytes, file, path, err);
+        if (st == GN_OK && GN_HOST_BIG_ENDIAN)
+            gn_reverse_elements(place, entry->bytes, gn_dtype_size(entry->type));
+        entry->data = place;
+        if (st == GN_OK && entry->type == GN_BOOL)
+            st = check_bool(entry, path, err);
+        place += gn_align(entry->bytes);
     }
     return st;
 }
@@ -115,19 +99,18 @@ gn_status gn_reader_open(gn_reader **out, const char *path, gn_err *err)
 {
     *out = NULL;
     FILE *file;
-    uint64_t size;
+    uint64_t size, data_bytes = 0;
     gn_status st = gn_file_open(&file, &size, path, err);
     if (st != GN_OK)
         return st;
 
     gn_reader *r = calloc(1, sizeof *r);
-    if (r == NULL) {
-        fclose(file);
-        return gn_fail(err, GN_E_NOMEM, "%s: no memory for the reader", path);
-    }
-    st = read_header(r, file, size, path, err);
+    if (r == NULL)
+        st = gn_fail(err, GN_E_NOMEM, "%s: no memory for the reader", path);
     if (st == GN_OK)
-        st = read_data(r, file, path, err);
+        st = read_header(r, &data_bytes, file, size, path, err);
+    if (st == GN_OK)
+        st = read_data(r, data_bytes, file, path, err);
     fclose(file); /* read only: nothing can be lost here */
     if (st != GN_OK) {
         gn_reader_close(r);
@@ -157,30 +140,12 @@ const gn_entry *gn_reader_at(const gn_reader *reader, size_t index)
     return index < reader->header.items ? &reader->header.item[index].entry : NULL;
 }
 
-static int compare_name(const void *name, const void *element)
-{
-    return strcmp(name, (*(gn_header_item *const *)element)->entry.name);
-}
-
 const gn_entry *gn_reader_find(const gn_reader *reader, const char *name)
 {
-    if (reader->header.items == 0)
-        return NULL;
-    gn_header_item *const *found = bsearch(name, reader->header.by_name, reader->header.items,
-                                           sizeof *reader->header.by_name, compare_name);
-    return found == NULL ? NULL : &(*found)->entry;
-}
-
-static int compare_key(const void *key, const void *element)
-{
-    return strcmp(key, ((const gn_header_pair *)element)->key);
+    return gn_header_find(&reader->header, name);
 }
 
 const char *gn_reader_metadata(const gn_reader *reader, const char *key)
 {
-    if (reader->header.pairs == 0)
-        return NULL;
-    const gn_header_pair *found = bsearch(key, reader->header.pair, reader->header.pairs,
-                                          sizeof *reader->header.pair, compare_key);
-    return found == NULL ? NULL : found->value;
+    return gn_header_value(&reader->header, key);
 }

@@ -6,39 +6,21 @@
  * What it does not do: sort.  Python's library puts wide types first so that a map is aligned; ours
  * keep the order declared, and every reader (ours, theirs) takes any.
  * SPDX-License-Identifier: MIT */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec.h"
 #include "file.h"
-#include "header_parse.h"
-
-typedef struct text {
-    char *bytes;
-    size_t used, room;
-} text;
-
-typedef struct label {
-    char *name;
-    uint64_t end; /* of a tensor's data; of nothing where it labels metadata */
-    size_t element;
-} label;
-
-typedef struct labels {
-    label *list;
-    size_t used, room;
-} labels;
+#include "header.h"
 
 struct gn_writer {
     gn_temp file;
     gn_err fault; /* the first failure; it dooms the file and comes back from every later call */
-    text pairs, tensors;
-    labels keys, names;
-    uint64_t declared, written;
-    bool begun;            /* the header is out */
-    size_t current, held;  /* big-endian hosts: the tensor in hand, bytes of its element in hand */
-    uint8_t element[8];
+    gn_header header; /* its strings are copies, freed here */
+    size_t declared, written;
+    bool begun;         /* the header is out */
+    size_t current;     /* the tensor that the next byte belongs to, or one before it */
+    uint8_t element[8]; /* big-endian hosts: the one that is being turned around */
 };
 
 static gn_status report(const gn_writer *w, gn_err *err)
@@ -48,107 +30,20 @@ static gn_status report(const gn_writer *w, gn_err *err)
     return w->fault.status;
 }
 
-static gn_status no_memory(gn_writer *w)
+static void no_memory(gn_writer *w)
 {
-    return gn_fail(&w->fault, GN_E_NOMEM, "%s: no memory for the header", w->file.path);
+    gn_fail(&w->fault, GN_E_NOMEM, "%s: no memory for the header", w->file.path);
 }
-
-/* --- Text ---------------------------------------------------------------------------------- */
-
-static bool add(text *t, const char *bytes, size_t count)
-{
-    if (t->room - t->used < count) {
-        size_t room = 2 * (t->used + count) + 256;
-        char *larger = realloc(t->bytes, room);
-        if (larger == NULL)
-            return false;
-        t->bytes = larger;
-        t->room = room;
-    }
-    if (count > 0)
-        memcpy(t->bytes + t->used, bytes, count);
-    t->used += count;
-    return true;
-}
-
-static bool add_words(text *t, const char *words)
-{
-    return add(t, words, strlen(words));
-}
-
-/* Quoted for JSON, with the escapes that serde_json writes, so that files compare with those of
- * the reference implementation. */
-static bool add_string(text *t, const char *string)
-{
-    static const char special[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
-    bool ok = add_words(t, "\"");
-    for (const char *c = string; *c != '\0' && ok; c++) {
-        const char *found = strchr(special, *c);
-        if (found != NULL) {
-            ok = add(t, (char[]){'\\', letter[found - special]}, 2);
-        } else if ((unsigned char)*c < 0x20) {
-            char escape[8];
-            snprintf(escape, sizeof escape, "\\u%04x", (unsigned)(unsigned char)*c);
-            ok = add_words(t, escape);
-        } else {
-            ok = add(t, c, 1);
-        }
-    }
-    return ok && add_words(t, "\"");
-}
-
-static bool add_number(text *t, uint64_t number)
-{
-    char digits[24];
-    snprintf(digits, sizeof digits, "%" PRIu64, number);
-    return add_words(t, digits);
-}
-
-/* --- Labels -------------------------------------------------------------------------------- */
-
-/* A linear search: a few thousand names cost milliseconds beside the data they stand for. */
-static bool known(const labels *set, const char *name)
-{
-    for (size_t i = 0; i < set->used; i++)
-        if (strcmp(set->list[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-static bool remember(labels *set, const char *name, uint64_t end, size_t element)
-{
-    if (set->used == set->room) {
-        size_t room = 2 * set->room + 16;
-        label *larger = realloc(set->list, room * sizeof *larger);
-        if (larger == NULL)
-            return false;
-        set->list = larger;
-        set->room = room;
-    }
-    size_t size = strlen(name) + 1;
-    char *copy = malloc(size);
-    if (copy == NULL)
-        return false;
-    memcpy(copy, name, size);
-    set->list[set->used++] = (label){copy, end, element};
-    return true;
-}
-
-static void forget(labels *set)
-{
-    for (size_t i = 0; i < set->used; i++)
-        free(set->list[i].name);
-    free(set->list);
-}
-
-/* --- Declaring ----------------------------------------------------------------------------- */
 
 static void destroy(gn_writer *w)
 {
-    free(w->pairs.bytes);
-    free(w->tensors.bytes);
-    forget(&w->keys);
-    forget(&w->names);
+    for (size_t i = 0; i < w->header.pairs; i++) {
+        free((char *)w->header.pair[i].key);
+        free((char *)w->header.pair[i].value);
+    }
+    for (size_t i = 0; i < w->header.items; i++)
+        free((char *)w->header.item[i].entry.name);
+    gn_header_release(&w->header);
     free(w);
 }
 
@@ -159,131 +54,186 @@ gn_status gn_writer_open(gn_writer **out, const char *path, gn_err *err)
     if (w == NULL)
         return gn_fail(err, GN_E_NOMEM, "%s: no memory for the writer", path);
     gn_status st = gn_temp_open(&w->file, path, err);
-    if (st != GN_OK) {
+    if (st != GN_OK)
         destroy(w);
-        return st;
-    }
-    *out = w;
-    return GN_OK;
+    else
+        *out = w;
+    return st;
 }
 
-static gn_status refuse_late(gn_writer *w, const char *what)
+/* --- Declaring ----------------------------------------------------------------------------- */
+
+/* A name that breaks the rules might break a terminal too: it is not shown. */
+static void refuse(gn_writer *w, const char *kind, const char *name, const char *problem)
 {
-    return gn_fail(&w->fault, GN_E_FORMAT, "%s: %s: expected before the first data", w->file.path,
-                   what);
+    gn_fail(&w->fault, GN_E_FORMAT, "%s: %s '%s': %s", w->file.path, kind,
+            gn_key_problem(name) == NULL ? name : "?", problem);
+}
+
+static const char *pair_problem(const gn_writer *w, const char *key, const char *value)
+{
+    if (w->begun)
+        return "expected before the first data";
+    const char *problem = gn_key_problem(key);
+    if (problem == NULL)
+        problem = gn_text_problem(value, strlen(value), false);
+    if (problem == NULL && gn_header_value(&w->header, key) != NULL)
+        problem = "expected once";
+    return problem;
 }
 
 gn_status gn_writer_metadata(gn_writer *w, const char *key, const char *value, gn_err *err)
 {
-    const char *problem;
-    if (w->fault.status != GN_OK) {
-        /* Doomed already. */
-    } else if (w->begun) {
-        refuse_late(w, "metadata");
-    } else if ((problem = gn_key_problem(key, strlen(key))) != NULL) {
-        gn_fail(&w->fault, GN_E_FORMAT, "%s: key of metadata: %s", w->file.path, problem);
-    } else if ((problem = gn_value_problem(value, strlen(value))) != NULL) {
-        gn_fail(&w->fault, GN_E_FORMAT, "%s: metadata '%s': %s", w->file.path, key, problem);
-    } else if (known(&w->keys, key)) {
-        gn_fail(&w->fault, GN_E_FORMAT, "%s: metadata '%s': expected once", w->file.path, key);
-    } else if (!remember(&w->keys, key, 0, 0) ||
-               !add_words(&w->pairs, w->keys.used > 1 ? "," : "") ||
-               !add_string(&w->pairs, key) || !add_words(&w->pairs, ":") ||
-               !add_string(&w->pairs, value)) {
+    if (w->fault.status != GN_OK)
+        return report(w, err);
+    const char *problem = pair_problem(w, key, value);
+    if (problem != NULL) {
+        refuse(w, "metadata", key, problem);
+        return report(w, err);
+    }
+    gn_header_pair pair = {strdup(key), strdup(value)};
+    if (pair.key == NULL || pair.value == NULL || !gn_header_add_pair(&w->header, pair)) {
+        free((char *)pair.key);
+        free((char *)pair.value);
         no_memory(w);
     }
     return report(w, err);
 }
 
-static bool add_tensor(gn_writer *w, const char *name, gn_dtype type, int rank,
-                       const size_t *dim, uint64_t end)
+/* Where there is none, *bytes is the size of the tensor. */
+static const char *item_problem(const gn_writer *w, size_t *bytes, const char *name,
+                                gn_dtype type, int rank, const size_t *dim)
 {
-    text *t = &w->tensors;
-    bool ok = add_words(t, w->names.used > 1 ? "," : "") && add_string(t, name) &&
-              add_words(t, ":{\"dtype\":\"") && add_words(t, gn_dtype_name(type)) &&
-              add_words(t, "\",\"shape\":[");
-    for (int i = 0; i < rank && ok; i++)
-        ok = add_words(t, i > 0 ? "," : "") && add_number(t, dim[i]);
-    return ok && add_words(t, "],\"data_offsets\":[") && add_number(t, w->declared) &&
-           add_words(t, ",") && add_number(t, end) && add_words(t, "]}");
+    if (w->begun)
+        return "expected before the first data";
+    const char *problem = gn_name_problem(name);
+    if (problem != NULL)
+        return problem;
+    if (strcmp(name, GN_METADATA_KEY) == 0 || gn_header_find(&w->header, name) != NULL)
+        return "expected a name not taken";
+    if (rank < 0 || rank > GN_RANK_CAP)
+        return "expected 0 to 8 dimensions";
+    if (!gn_extent_bytes(bytes, type, rank, dim) || *bytes > SIZE_MAX - w->declared)
+        return "expected a size that does not overflow";
+    return NULL;
 }
 
 gn_status gn_writer_declare(gn_writer *w, const char *name, gn_dtype type, int rank,
                             const size_t *dim, gn_err *err)
 {
-    const char *path = w->file.path, *problem;
-    size_t bytes = 0;
-    if (w->fault.status != GN_OK) {
-        /* Doomed already. */
-    } else if (w->begun) {
-        refuse_late(w, "a tensor's declaration");
-    } else if ((problem = gn_name_problem(name, strlen(name))) != NULL) {
-        gn_fail(&w->fault, GN_E_FORMAT, "%s: tensor %zu: its name: %s", path, w->names.used,
-                problem);
-    } else if (strcmp(name, GN_METADATA_KEY) == 0 || known(&w->names, name)) {
-        gn_fail(&w->fault, GN_E_FORMAT, "%s: tensor '%s': expected a name not taken", path, name);
-    } else if (rank < 0 || rank > GN_RANK_CAP) {
-        gn_fail(&w->fault, GN_E_FORMAT, "%s: tensor '%s': expected 0 to 8 dimensions, found %d",
-                path, name, rank);
-    } else if (!gn_extent_bytes(&bytes, type, rank, dim) || bytes > UINT64_MAX - w->declared) {
-        gn_fail(&w->fault, GN_E_FORMAT, "%s: tensor '%s': expected a size that does not overflow",
-                path, name);
-    } else if (!remember(&w->names, name, w->declared + bytes, gn_dtype_size(type)) ||
-               !add_tensor(w, name, type, rank, dim, w->declared + bytes)) {
+    if (w->fault.status != GN_OK)
+        return report(w, err);
+    gn_header_item item = {.entry = {.type = type, .rank = rank}, .begin = w->declared};
+    const char *problem = item_problem(w, &item.entry.bytes, name, type, rank, dim);
+    if (problem != NULL) {
+        refuse(w, "tensor", name, problem);
+        return report(w, err);
+    }
+    char *copy = strdup(name);
+    item.entry.name = copy;
+    for (int i = 0; i < rank; i++)
+        item.entry.dim[i] = dim[i];
+    item.end = w->declared += item.entry.bytes;
+    if (copy == NULL || !gn_header_add_item(&w->header, item)) {
+        free(copy);
         no_memory(w);
-    } else {
-        w->declared += bytes;
     }
     return report(w, err);
 }
 
-/* --- Data ---------------------------------------------------------------------------------- */
+/* --- The header ---------------------------------------------------------------------------- */
+
+/* Quoted for JSON, with the escapes that serde_json writes, so that files compare with those of
+ * the reference implementation. */
+static void put_string(FILE *to, const char *string)
+{
+    static const char special[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
+    fputc('"', to);
+    for (const char *c = string; *c != '\0'; c++) {
+        const char *found = strchr(special, *c);
+        if (found != NULL)
+            fprintf(to, "\\%c", letter[found - special]);
+        else if ((unsigned char)*c < 0x20)
+            fprintf(to, "\\u%04x", (unsigned)*c);
+        else
+            fputc(*c, to);
+    }
+    fputc('"', to);
+}
+
+static void put_header(FILE *to, const gn_header *header)
+{
+    fputc('{', to);
+    for (size_t i = 0; i < header->pairs; i++) {
+        fputs(i == 0 ? "\"" GN_METADATA_KEY "\":{" : ",", to);
+        put_string(to, header->pair[i].key);
+        fputc(':', to);
+        put_string(to, header->pair[i].value);
+    }
+    if (header->pairs > 0)
+        fputs(header->items > 0 ? "}," : "}", to);
+    for (size_t i = 0; i < header->items; i++) {
+        const gn_header_item *item = &header->item[i];
+        fputs(i > 0 ? "," : "", to);
+        put_string(to, item->entry.name);
+        fprintf(to, ":{\"dtype\":\"%s\",\"shape\":[", gn_dtype_name(item->entry.type));
+        for (int d = 0; d < item->entry.rank; d++)
+            fprintf(to, "%s%zu", d > 0 ? "," : "", item->entry.dim[d]);
+        fprintf(to, "],\"data_offsets\":[%zu,%zu]}", item->begin, item->end);
+    }
+    fputc('}', to);
+}
 
 /* Length, header and spaces, so that the data begins at a multiple of 8. */
 static gn_status begin(gn_writer *w)
 {
     w->begun = true;
-    text t = {0};
-    uint8_t length[GN_LENGTH_FIELD] = {0};
-    bool ok = add(&t, (const char *)length, sizeof length) && add_words(&t, "{");
-    if (w->keys.used > 0)
-        ok = ok && add_words(&t, "\"" GN_METADATA_KEY "\":{") &&
-             add(&t, w->pairs.bytes, w->pairs.used) &&
-             add_words(&t, w->names.used > 0 ? "}," : "}");
-    ok = ok && add(&t, w->tensors.bytes, w->tensors.used) && add_words(&t, "}");
-    while (ok && t.used % 8 != 0)
-        ok = add_words(&t, " ");
-
-    if (!ok) {
-        no_memory(w);
-    } else if (t.used - sizeof length > GN_HEADER_CAP) {
-        gn_fail(&w->fault, GN_E_FORMAT, "%s: expected a header of at most %d bytes, found %zu",
-                w->file.path, GN_HEADER_CAP, t.used - sizeof length);
-    } else {
-        gn_store_le64(length, t.used - sizeof length);
-        memcpy(t.bytes, length, sizeof length);
-        gn_temp_write(&w->file, t.bytes, t.used, &w->fault);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    bool complete = memory != NULL;
+    if (complete) {
+        fwrite((uint8_t[GN_LENGTH_FIELD]){0}, 1, GN_LENGTH_FIELD, memory);
+        put_header(memory, &w->header);
+        while (ftell(memory) % 8 != 0 && fputc(' ', memory) != EOF)
+            ;
+        complete = ferror(memory) == 0;
+        complete = fclose(memory) == 0 && complete;
     }
-    free(t.bytes);
+    if (!complete) {
+        no_memory(w);
+    } else if (size - GN_LENGTH_FIELD > GN_HEADER_CAP) {
+        gn_fail(&w->fault, GN_E_FORMAT, "%s: expected a header of at most %d bytes, found %zu",
+                w->file.path, GN_HEADER_CAP, size - GN_LENGTH_FIELD);
+    } else {
+        gn_store_le64((uint8_t *)text, size - GN_LENGTH_FIELD);
+        gn_temp_write(&w->file, text, size, &w->fault);
+    }
+    free(text);
     return w->fault.status;
+}
+
+/* --- Data ---------------------------------------------------------------------------------- */
+
+/* The tensor that the next byte belongs to; there is one where written < declared. */
+static const gn_header_item *in_hand(gn_writer *w)
+{
+    while (w->header.item[w->current].end <= w->written)
+        w->current++;
+    return &w->header.item[w->current];
 }
 
 /* The bytes of a big-endian host, turned around element by element; a piece may end inside one. */
 static gn_status put_reversed(gn_writer *w, const uint8_t *bytes, size_t count)
 {
     gn_status st = GN_OK;
-    uint64_t written = w->written;
-    for (size_t i = 0; i < count && st == GN_OK; i++) {
-        while (w->names.list[w->current].end <= written)
-            w->current++;
-        size_t size = w->names.list[w->current].element;
-        w->element[w->held++] = bytes[i];
-        written++;
-        if (w->held == size) {
-            gn_reverse_elements(w->element, size, size);
+    for (size_t i = 0; i < count && st == GN_OK; i++, w->written++) {
+        const gn_header_item *item = in_hand(w);
+        const size_t size = gn_dtype_size(item->entry.type);
+        const size_t left = size - 1 - (w->written - item->begin) % size;
+        w->element[left] = bytes[i];
+        if (left == 0)
             st = gn_temp_write(&w->file, w->element, size, &w->fault);
-            w->held = 0;
-        }
     }
     return st;
 }
@@ -295,23 +245,15 @@ gn_status gn_writer_put(gn_writer *w, const void *bytes, size_t count, gn_err *e
         st = begin(w);
     if (st == GN_OK && count > w->declared - w->written)
         st = gn_fail(&w->fault, GN_E_FORMAT,
-                     "%s: expected the %" PRIu64 " bytes declared, found %zu more after %" PRIu64,
+                     "%s: expected the %zu bytes declared, found %zu more after %zu",
                      w->file.path, w->declared, count, w->written);
-    if (st == GN_OK)
-        st = GN_HOST_BIG_ENDIAN ? put_reversed(w, bytes, count)
-                                : gn_temp_write(&w->file, bytes, count, &w->fault);
-    if (st == GN_OK)
+    if (st == GN_OK && GN_HOST_BIG_ENDIAN) {
+        put_reversed(w, bytes, count);
+    } else if (st == GN_OK) {
+        gn_temp_write(&w->file, bytes, count, &w->fault);
         w->written += count;
+    }
     return report(w, err);
-}
-
-/* The tensor whose bytes are missing; there is one where written < declared. */
-static const char *unfinished(const gn_writer *w)
-{
-    size_t i = 0;
-    while (w->names.list[i].end <= w->written)
-        i++;
-    return w->names.list[i].name;
 }
 
 gn_status gn_writer_close(gn_writer *w, gn_err *err)
@@ -321,8 +263,8 @@ gn_status gn_writer_close(gn_writer *w, gn_err *err)
         st = begin(w);
     if (st == GN_OK && w->written != w->declared)
         st = gn_fail(&w->fault, GN_E_FORMAT,
-                     "%s: tensor '%s': expected %" PRIu64 " bytes in all, only %" PRIu64 " came",
-                     w->file.path, unfinished(w), w->declared, w->written);
+                     "%s: tensor '%s': expected %zu bytes in all, only %zu came", w->file.path,
+                     in_hand(w)->entry.name, w->declared, w->written);
     if (st != GN_OK) {
         report(w, err);
         gn_writer_abandon(w);

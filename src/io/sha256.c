@@ -88,21 +88,16 @@ void gn_sha256_begin(gn_sha256 *hash)
 void gn_sha256_add(gn_sha256 *hash, const void *bytes, size_t count)
 {
     const uint8_t *next = bytes;
-    size_t held = (size_t)(hash->length % 64);
-    hash->length += count;
-    if (held > 0 && count > 0) {
+    while (count > 0) {
+        size_t held = (size_t)(hash->length % 64);
         size_t take = count < 64 - held ? count : 64 - held;
         memcpy(hash->block + held, next, take);
+        hash->length += take;
         next += take;
         count -= take;
-        if (held + take < 64)
-            return;
-        compress(hash->state, hash->block);
+        if (held + take == 64)
+            compress(hash->state, hash->block);
     }
-    for (; count >= 64; next += 64, count -= 64)
-        compress(hash->state, next);
-    if (count > 0)
-        memcpy(hash->block, next, count);
 }
 
 void gn_sha256_hex(gn_sha256 *hash, char hex[65])

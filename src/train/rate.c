@@ -8,7 +8,7 @@ gn_status gn_rate_parse(gn_rate *out, const char *text, double base, gn_err *err
 {
     *out = (gn_rate){.base = base, .factor = 1};
     if (!(base > 0 && base <= 1000))
-        return gn_fail(err, GN_E_CONFIG, "lr %g, expected a number above 0", base);
+        return gn_fail(err, GN_E_CONFIG, "lr %g, expected a number above 0, at most 1000", base);
     if (strcmp(text, "constant") == 0)
         return GN_OK;
     if (strncmp(text, "step:", 5) == 0 && text[5] >= '0' && text[5] <= '9') { /* no sign */
