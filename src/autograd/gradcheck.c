@@ -18,21 +18,15 @@ typedef struct bench {
     const gn_tape *tape;
     gn_program *program;
     gn_store *store;
-    gn_places at; /* one block of memory for each value and each gradient */
-    void *work;
+    gn_places at;
+    char *memory; /* workspace, then the values and gradients that the store does not hold */
 } bench;
 
 static void bench_close(bench *b)
 {
-    for (int v = 0; v < gn_tape_values(b->tape); v++) {
-        if (b->at.data != NULL && (b->store == NULL || gn_store_data(b->store, v) == NULL))
-            free(b->at.data[v]);
-        if (b->at.grad != NULL && (b->store == NULL || gn_store_grad(b->store, v) == NULL))
-            free(b->at.grad[v]);
-    }
     free(b->at.data);
     free(b->at.grad);
-    free(b->work);
+    free(b->memory);
     gn_store_destroy(b->store);
     gn_program_destroy(b->program);
 }
@@ -48,41 +42,53 @@ static size_t largest_work(const gn_program *p)
     return largest;
 }
 
+/* Gives each value and each gradient a place of its own; returns the bytes of `memory` that are
+ * in use.  Without memory it only measures. */
+static size_t lay_out(bench *b)
+{
+    size_t used = largest_work(b->program);
+    for (int v = 0; v < gn_tape_values(b->tape); v++) {
+        const size_t bytes = gn_align(gn_program_bytes(b->program, v));
+        b->at.data[v] = gn_store_data(b->store, v);
+        b->at.grad[v] = gn_store_grad(b->store, v);
+        for (int which = 0; which < 2; which++) {
+            void **place = which == 0 ? &b->at.data[v] : &b->at.grad[v];
+            if (*place != NULL)
+                continue;
+            *place = b->memory == NULL ? NULL : b->memory + used;
+            used += bytes;
+        }
+    }
+    return used;
+}
+
 static gn_status bench_open(bench *b, const gn_tape *tape, const gn_gradcheck *check, gn_err *err)
 {
-    *b = (bench){.tape = tape};
-    if (gn_tape_check(tape, err) != GN_OK)
-        return err != NULL ? err->status : GN_E_CONFIG;
-    if (gn_tape_loss_value(tape) == GN_NONE)
-        return gn_fail(err, GN_E_CONFIG, "gradcheck: the tape has no loss");
     const gn_table *table = check->table != NULL ? check->table : &gn_double;
-    if (table->elem != sizeof(double))
-        return gn_fail(err, GN_E_CONFIG, "gradcheck: table %s is not float64", table->name);
-    const size_t values = (size_t)gn_tape_values(tape);
-    b->at.data = calloc(values, sizeof *b->at.data);
-    b->at.grad = calloc(values, sizeof *b->at.grad);
-    gn_status st = gn_program_bind(&b->program, tape, table, check->batch, 1, true, err);
+    *b = (bench){.tape = tape};
+    gn_status st = gn_tape_check(tape, err);
+    if (st == GN_OK && gn_tape_loss_value(tape) == GN_NONE)
+        st = gn_fail(err, GN_E_CONFIG, "gradcheck: the tape has no loss");
+    if (st == GN_OK && table->elem != sizeof(double))
+        st = gn_fail(err, GN_E_CONFIG, "gradcheck: table %s is not float64", table->name);
+    if (st == GN_OK) st = gn_program_bind(&b->program, tape, table, check->batch, 1, true, err);
     if (st == GN_OK) st = gn_store_create(&b->store, tape, table, true, err);
     if (st != GN_OK)
         return st;
-    b->work = gn_aligned(largest_work(b->program));
-    bool complete = b->at.data != NULL && b->at.grad != NULL && b->work != NULL;
-    for (int v = 0; v < gn_tape_values(tape) && complete; v++) {
-        const size_t bytes = gn_program_bytes(b->program, v);
-        b->at.data[v] = gn_store_data(b->store, v);
-        b->at.grad[v] = gn_store_grad(b->store, v);
-        if (b->at.data[v] == NULL)
-            complete = (b->at.data[v] = gn_aligned_zeros(bytes)) != NULL;
-        if (b->at.grad[v] == NULL && complete)
-            complete = (b->at.grad[v] = gn_aligned_zeros(bytes)) != NULL;
-    }
-    return complete ? GN_OK : gn_fail(err, GN_E_NOMEM, "gradcheck: no memory");
+    b->at.data = calloc((size_t)gn_tape_values(tape), sizeof *b->at.data);
+    b->at.grad = calloc((size_t)gn_tape_values(tape), sizeof *b->at.grad);
+    if (b->at.data != NULL && b->at.grad != NULL)
+        b->memory = gn_aligned_zeros(lay_out(b));
+    if (b->memory == NULL)
+        return gn_fail(err, GN_E_NOMEM, "gradcheck: no memory");
+    lay_out(b);
+    return GN_OK;
 }
 
 static void forward(const bench *b)
 {
     for (int k = 0; k < gn_tape_records(b->tape); k++)
-        gn_program_run(b->program, k, GN_FORWARD, b->at, b->work);
+        gn_program_run(b->program, k, GN_FORWARD, b->at, b->memory);
 }
 
 static void backward(const bench *b)
@@ -91,7 +97,7 @@ static void backward(const bench *b)
     *(double *)b->at.grad[loss] = 1;
     for (int k = gn_tape_records(b->tape) - 1; k >= 0; k--)
         if (gn_program_has_backward(b->program, k))
-            gn_program_run(b->program, k, GN_BACKWARD, b->at, b->work);
+            gn_program_run(b->program, k, GN_BACKWARD, b->at, b->memory);
 }
 
 static double loss_of(const bench *b)
@@ -200,10 +206,8 @@ gn_status gn_gradcheck_run(const gn_tape *tape, gn_gradcheck *check, gn_err *err
             check->per_tensor == 0 || check->per_tensor > count ? count : check->per_tensor;
         const uint64_t stream = gn_stream(GN_STREAM_PROBE, (uint64_t)v);
         for (size_t n = 0; n < tries; n++) {
-            const size_t i = tries == count ? n
-                                            : gn_random_below(check->seed, stream, n,
-                                                              (uint32_t)count);
-            try_element(&b, check, v, i, floor);
+            const size_t chosen = gn_random_below(check->seed, stream, n, (uint32_t)count);
+            try_element(&b, check, v, tries == count ? n : chosen, floor);
         }
     }
     gn_guard_leave(&guard);

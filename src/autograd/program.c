@@ -40,30 +40,23 @@ static gn_call describe(const gn_program *p, int record, gn_pass pass)
     return call;
 }
 
-static gn_status bind_shapes(gn_program *p, gn_err *err)
+/* The row and the outputs' shapes of every record. */
+static gn_status bind_records(gn_program *p, gn_err *err)
 {
     for (int v = 0; v < gn_tape_values(p->tape); v++)
         p->shape[v] = gn_shape_bind(gn_tape_value(p->tape, v)->shape, p->batch);
-    for (int k = 0; k < gn_tape_records(p->tape); k++) {
-        const gn_record *r = gn_tape_record_at(p->tape, k);
-        gn_call call = describe(p, k, GN_FORWARD);
-        const gn_status status = r->op->shape(&call, err);
-        if (status != GN_OK)
-            return status;
-        for (int j = 0; j < r->nout; j++)
-            p->shape[r->out[j]] = call.out[j].shape;
-    }
-    return GN_OK;
-}
-
-static gn_status bind_rows(gn_program *p, gn_err *err)
-{
     for (int k = 0; k < gn_tape_records(p->tape); k++) {
         const gn_record *r = gn_tape_record_at(p->tape, k);
         p->bound[k].row = gn_table_find(p->table, r->op->name);
         if (p->bound[k].row == NULL || p->bound[k].row->forward == NULL)
             return gn_fail(err, GN_E_CONFIG, "%s: table %s has no row for %s", r->name,
                            p->table->name, r->op->name);
+        gn_call call = describe(p, k, GN_FORWARD);
+        const gn_status status = r->op->shape(&call, err);
+        if (status != GN_OK)
+            return status;
+        for (int j = 0; j < r->nout; j++)
+            p->shape[r->out[j]] = call.out[j].shape;
     }
     return GN_OK;
 }
@@ -119,20 +112,6 @@ static gn_status order_contributions(gn_program *p, bool *seen, gn_err *err)
     return GN_OK;
 }
 
-static gn_status bind_gradients(gn_program *p, gn_err *err)
-{
-    if (!p->training || gn_tape_loss_value(p->tape) == GN_NONE)
-        return GN_OK;
-    const size_t values = (size_t)gn_tape_values(p->tape);
-    bool *marks = calloc(2 * values, sizeof *marks);
-    if (marks == NULL)
-        return gn_fail(err, GN_E_NOMEM, "program: no memory");
-    find_gradients(p, marks);
-    const gn_status status = order_contributions(p, marks + values, err);
-    free(marks);
-    return status;
-}
-
 gn_status gn_program_bind(gn_program **out, const gn_tape *tape, const gn_table *table,
                           size_t batch, int threads, bool training, gn_err *err)
 {
@@ -152,11 +131,15 @@ gn_status gn_program_bind(gn_program **out, const gn_tape *tape, const gn_table 
     p->shape = calloc(values + 1, sizeof *p->shape);
     p->has_grad = calloc(values + 1, sizeof *p->has_grad);
     p->bound = calloc(records + 1, sizeof *p->bound);
-    if (p->shape == NULL || p->has_grad == NULL || p->bound == NULL)
+    bool *marks = calloc(2 * values + 1, sizeof *marks);
+    if (p->shape == NULL || p->has_grad == NULL || p->bound == NULL || marks == NULL)
         status = gn_fail(err, GN_E_NOMEM, "program: no memory for %zu records", records);
-    if (status == GN_OK) status = bind_rows(p, err);
-    if (status == GN_OK) status = bind_shapes(p, err);
-    if (status == GN_OK) status = bind_gradients(p, err);
+    if (status == GN_OK) status = bind_records(p, err);
+    if (status == GN_OK && training && gn_tape_loss_value(tape) != GN_NONE) {
+        find_gradients(p, marks);
+        status = order_contributions(p, marks + values, err);
+    }
+    free(marks);
     if (status != GN_OK) {
         gn_program_destroy(p);
         return status;

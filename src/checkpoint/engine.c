@@ -103,20 +103,13 @@ static gn_status give(gn_engine *e, int slot, gn_err *err)
     return gn_arena_give(&e->arena, e->offset[slot], slot_bytes(e, slot)) ? GN_OK : no_holes(err);
 }
 
-static void seed(gn_engine *e, int slot)
+/* Sets an element of the table's type. */
+static void set(const gn_engine *e, void *data, size_t index, double value)
 {
-    if (e->pointer[slot] == NULL)
-        return;
     if (gn_program_table(e->program)->elem == sizeof(float))
-        *(float *)e->pointer[slot] = 1;
+        ((float *)data)[index] = (float)value;
     else
-        *(double *)e->pointer[slot] = 1;
-}
-
-static gn_event event_of(const gn_engine *e, gn_step step)
-{
-    const int values = gn_tape_values(gn_program_tape(e->program));
-    return (gn_event){e->program, step.record, step.pass, {e->pointer, e->pointer + values}};
+        ((double *)data)[index] = value;
 }
 
 static gn_status compute(gn_engine *e, gn_step step, char *base, gn_err *err)
@@ -127,7 +120,9 @@ static gn_status compute(gn_engine *e, gn_step step, char *base, gn_err *err)
         return no_holes(err);
     gn_status status = GN_OK;
     if (base != NULL) {
-        const gn_event event = event_of(e, step);
+        const int values = gn_tape_values(gn_program_tape(e->program));
+        const gn_event event = {e->program, step.record, step.pass,
+                                {e->pointer, e->pointer + values}};
         if (e->hook != NULL && step.pass == GN_BACKWARD)
             e->hook(e->user, &event);
         if (e->debug != NULL)
@@ -168,7 +163,8 @@ static gn_status carry_out(gn_engine *e, char *base, gn_usage *usage, gn_err *er
             break;
         case GN_SEED:
             usage->saved = e->arena.live;
-            seed(e, step.slot);
+            if (base != NULL)
+                set(e, e->pointer[step.slot], 0, 1);
             break;
         case GN_COMPUTE:
             status = compute(e, step, base, err);
@@ -290,13 +286,9 @@ void *gn_engine_data(const gn_engine *e, gn_value v)
 void gn_engine_feed(const gn_engine *e, gn_value input, const float *data)
 {
     const size_t count = gn_shape_count(gn_program_shape(e->program, input));
-    if (gn_program_table(e->program)->elem == sizeof(float)) {
-        memcpy(gn_engine_data(e, input), data, count * sizeof *data);
-        return;
-    }
-    double *wide = gn_engine_data(e, input);
+    void *to = gn_engine_data(e, input);
     for (size_t i = 0; i < count; i++)
-        wide[i] = (double)data[i];
+        set(e, to, i, (double)data[i]);
 }
 
 double gn_engine_read(const gn_engine *e, gn_value v, size_t index)

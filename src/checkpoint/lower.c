@@ -17,38 +17,45 @@ typedef struct lowering {
     bool *armed;   /* by stage: may be recomputed now */
     bool *ran;     /* by stage */
     int next_back; /* the stage that must run backward next */
-    gn_err *err;
+    gn_err *mistake;
 } lowering;
 
-static gn_status emit(lowering *l, gn_pass pass, int record)
+/* Where a mistake goes: into nothing, if it is not the first. */
+static gn_err *first(const lowering *l)
 {
-    return gn_plan_append(l->plan,
-                          (gn_step){.kind = GN_COMPUTE, .pass = pass, .record = record}, l->err);
+    return l->mistake->status == GN_OK ? l->mistake : NULL;
+}
+
+/* Runs a record forward. */
+static void compute(lowering *l, gn_pass pass, int record)
+{
+    const gn_record *r = gn_tape_record_at(l->tape, record);
+    for (int j = 0; j < r->nout; j++)
+        l->there[r->out[j]] = true;
+    gn_plan_append(l->plan, (gn_step){.kind = GN_COMPUTE, .pass = pass, .record = record},
+                   l->mistake);
 }
 
 /* Makes sure that `v` is there, recomputing it and what it needs within armed stages. */
-static gn_status ensure(lowering *l, gn_value v)
+static void ensure(lowering *l, gn_value v)
 {
     if (l->there[v])
-        return GN_OK;
+        return;
     const gn_value_info *info = gn_tape_value(l->tape, v);
     const gn_record *r = gn_tape_record_at(l->tape, info->producer);
-    if (!l->armed[r->stage])
-        return gn_fail(l->err, GN_E_CONFIG,
-                       "schedule: %s is read after it was dropped, and stage %s is not kept",
-                       info->name, gn_tape_stage_name(l->tape, r->stage));
-    for (int i = 0; i < r->nin; i++) {
-        const gn_status status = ensure(l, r->in[i]);
-        if (status != GN_OK)
-            return status;
+    if (!l->armed[r->stage]) {
+        gn_fail(first(l), GN_E_CONFIG,
+                "schedule: %s is read after it was dropped, and stage %s is not kept", info->name,
+                gn_tape_stage_name(l->tape, r->stage));
+        return;
     }
-    for (int j = 0; j < r->nout; j++)
-        l->there[r->out[j]] = true;
-    return emit(l, GN_RECOMPUTE, info->producer);
+    for (int i = 0; i < r->nin; i++)
+        ensure(l, r->in[i]);
+    compute(l, GN_RECOMPUTE, info->producer);
 }
 
 /* The first run of a stage computes every record. */
-static gn_status first_run(lowering *l, int stage)
+static void first_run(lowering *l, int stage)
 {
     for (int k = 0; k < gn_tape_records(l->tape); k++) {
         const gn_record *r = gn_tape_record_at(l->tape, k);
@@ -56,42 +63,35 @@ static gn_status first_run(lowering *l, int stage)
             continue;
         for (int i = 0; i < r->nin; i++)
             if (!l->there[r->in[i]])
-                return gn_fail(l->err, GN_E_CONFIG, "schedule: stage %s runs without its input %s",
-                               gn_tape_stage_name(l->tape, stage),
-                               gn_tape_value(l->tape, r->in[i])->name);
-        for (int j = 0; j < r->nout; j++)
-            l->there[r->out[j]] = true;
-        const gn_status status = emit(l, GN_FORWARD, k);
-        if (status != GN_OK)
-            return status;
+                gn_fail(first(l), GN_E_CONFIG, "schedule: stage %s runs without its input %s",
+                        gn_tape_stage_name(l->tape, stage),
+                        gn_tape_value(l->tape, r->in[i])->name);
+        compute(l, GN_FORWARD, k);
     }
     l->ran[stage] = true;
-    return GN_OK;
+}
+
+/* Whether `v` is an activation that the stage computes. */
+static bool made_by(const lowering *l, int stage, gn_value v)
+{
+    const int producer = gn_tape_value(l->tape, v)->producer;
+    return producer != GN_NONE && gn_tape_record_at(l->tape, producer)->stage == stage;
 }
 
 /* A later run remakes what later stages read; the rest waits until backward asks for it. */
-static gn_status run_again(lowering *l, int stage)
+static void run_again(lowering *l, int stage)
 {
     l->armed[stage] = true;
-    for (int v = 0; v < gn_tape_values(l->tape); v++) {
-        const int producer = gn_tape_value(l->tape, v)->producer;
-        if (producer == GN_NONE || gn_tape_record_at(l->tape, producer)->stage != stage)
-            continue;
-        const gn_status status = l->edge[v] ? ensure(l, v) : GN_OK;
-        if (status != GN_OK)
-            return status;
-    }
-    return GN_OK;
+    for (int v = 0; v < gn_tape_values(l->tape); v++)
+        if (l->edge[v] && made_by(l, stage, v))
+            ensure(l, v);
 }
 
 static void drop_inside(lowering *l, int stage)
 {
-    for (int v = 0; v < gn_tape_values(l->tape); v++) {
-        const gn_value_info *info = gn_tape_value(l->tape, v);
-        if (info->producer != GN_NONE && !info->pinned && !l->edge[v] &&
-            gn_tape_record_at(l->tape, info->producer)->stage == stage)
+    for (int v = 0; v < gn_tape_values(l->tape); v++)
+        if (made_by(l, stage, v) && !gn_tape_value(l->tape, v)->pinned && !l->edge[v])
             l->there[v] = false;
-    }
     l->armed[stage] = false;
 }
 
@@ -112,58 +112,59 @@ static void drop_input(lowering *l, int stage)
     for (int k = 0; k < gn_tape_records(l->tape); k++) {
         const gn_record *r = gn_tape_record_at(l->tape, k);
         for (int i = 0; i < r->nin && r->stage == stage; i++) {
-            const gn_value_info *info = gn_tape_value(l->tape, r->in[i]);
-            if (info->kind == GN_ACTIVATION && !info->pinned &&
-                gn_tape_record_at(l->tape, info->producer)->stage < stage &&
-                !awaited(l, stage, r->in[i]))
-                l->there[r->in[i]] = false;
+            const gn_value v = r->in[i];
+            if (l->edge[v] && !gn_tape_value(l->tape, v)->pinned && !made_by(l, stage, v) &&
+                !awaited(l, stage, v))
+                l->there[v] = false;
         }
     }
 }
 
-static gn_status run_back(lowering *l, int stage)
+static void run_back(lowering *l, int stage)
 {
-    if (stage != l->next_back)
-        return gn_fail(l->err, GN_E_CONFIG,
-                       "schedule: stage %s runs backward out of order, expected %s",
-                       gn_tape_stage_name(l->tape, stage),
-                       l->next_back < 0 ? "none" : gn_tape_stage_name(l->tape, l->next_back));
+    if (stage != l->next_back) {
+        gn_fail(first(l), GN_E_CONFIG,
+                "schedule: stage %s runs backward out of order, expected %s",
+                gn_tape_stage_name(l->tape, stage),
+                l->next_back < 0 ? "none" : gn_tape_stage_name(l->tape, l->next_back));
+        return;
+    }
     l->next_back--;
-    gn_status status = GN_OK;
-    for (int k = gn_tape_records(l->tape) - 1; k >= 0 && status == GN_OK; k--) {
+    for (int k = gn_tape_records(l->tape) - 1; k >= 0; k--) {
         const gn_record *r = gn_tape_record_at(l->tape, k);
         if (r->stage != stage || !gn_program_has_backward(l->plan->program, k))
             continue;
-        for (int i = 0; i < r->nin && status == GN_OK; i++)
+        for (int i = 0; i < r->nin; i++)
             if ((r->op->reads & GN_IN(i)) != 0)
-                status = ensure(l, r->in[i]);
-        for (int j = 0; j < r->nout && status == GN_OK; j++)
+                ensure(l, r->in[i]);
+        for (int j = 0; j < r->nout; j++)
             if ((r->op->reads & GN_OUT(j)) != 0)
-                status = ensure(l, r->out[j]);
-        if (status == GN_OK)
-            status = emit(l, GN_BACKWARD, k);
+                ensure(l, r->out[j]);
+        gn_plan_append(l->plan,
+                       (gn_step){.kind = GN_COMPUTE, .pass = GN_BACKWARD, .record = k},
+                       l->mistake);
     }
-    return status;
 }
 
-static gn_status act(lowering *l, gn_action action)
+static void act(lowering *l, gn_action action)
 {
-    gn_status status = GN_OK;
     switch (action.kind) {
     case GN_RUN:
     case GN_RUN_KEEP:
-        status = l->ran[action.stage] ? run_again(l, action.stage) : first_run(l, action.stage);
-        if (action.kind == GN_RUN && status == GN_OK)
+        if (l->ran[action.stage])
+            run_again(l, action.stage);
+        else
+            first_run(l, action.stage);
+        if (action.kind == GN_RUN)
             drop_inside(l, action.stage);
         break;
     case GN_DROP_INPUT:
         drop_input(l, action.stage);
         break;
     case GN_RUN_BACK:
-        status = run_back(l, action.stage);
+        run_back(l, action.stage);
         break;
     }
-    return status;
 }
 
 static void find_edges(lowering *l)
@@ -186,41 +187,38 @@ static bool needs_backward(const gn_program *program)
     return false;
 }
 
-static gn_status lower_actions(lowering *l, const gn_schedule *schedule)
+static void lower_actions(lowering *l, const gn_schedule *schedule)
 {
     const int stages = gn_tape_stages(l->tape);
     for (int v = 0; v < gn_tape_values(l->tape); v++)
         l->there[v] = gn_tape_value(l->tape, v)->kind != GN_ACTIVATION;
     find_edges(l);
-    for (size_t i = 0; i < schedule->count; i++) {
-        if (schedule->action[i].stage < 0 || schedule->action[i].stage >= stages)
-            return gn_fail(l->err, GN_E_CONFIG, "schedule: action %zu names stage %d of %d", i,
-                           schedule->action[i].stage, stages);
-        const gn_status status = act(l, schedule->action[i]);
-        if (status != GN_OK)
-            return status;
-    }
+    for (size_t i = 0; i < schedule->count; i++)
+        if (schedule->action[i].stage >= 0 && schedule->action[i].stage < stages)
+            act(l, schedule->action[i]);
+        else
+            gn_fail(first(l), GN_E_CONFIG, "schedule: action %zu names stage %d of %d", i,
+                    schedule->action[i].stage, stages);
     for (int s = 0; s < stages; s++)
         if (!l->ran[s])
-            return gn_fail(l->err, GN_E_CONFIG, "schedule: stage %s never runs forward",
-                           gn_tape_stage_name(l->tape, s));
+            gn_fail(first(l), GN_E_CONFIG, "schedule: stage %s never runs forward",
+                    gn_tape_stage_name(l->tape, s));
     if (needs_backward(l->plan->program) && l->next_back >= 0)
-        return gn_fail(l->err, GN_E_CONFIG, "schedule: stage %s never runs backward",
-                       gn_tape_stage_name(l->tape, l->next_back));
-    return GN_OK;
+        gn_fail(first(l), GN_E_CONFIG, "schedule: stage %s never runs backward",
+                gn_tape_stage_name(l->tape, l->next_back));
 }
 
-gn_status gn_lower_runs(gn_plan *plan, const gn_schedule *schedule, gn_err *err)
+void gn_lower_runs(gn_plan *plan, const gn_schedule *schedule, gn_err *mistake)
 {
     const gn_tape *tape = gn_program_tape(plan->program);
     const size_t values = (size_t)gn_tape_values(tape), stages = (size_t)gn_tape_stages(tape);
     bool *flags = calloc(2 * values + 2 * stages, sizeof *flags);
-    if (flags == NULL)
-        return gn_fail(err, GN_E_NOMEM, "plan: no memory");
     lowering l = {.plan = plan, .tape = tape, .there = flags, .edge = flags + values,
                   .armed = flags + 2 * values, .ran = flags + 2 * values + stages,
-                  .next_back = gn_tape_stages(tape) - 1, .err = err};
-    const gn_status status = lower_actions(&l, schedule);
+                  .next_back = gn_tape_stages(tape) - 1, .mistake = mistake};
+    if (flags == NULL)
+        gn_fail(mistake, GN_E_NOMEM, "plan: no memory");
+    else
+        lower_actions(&l, schedule);
     free(flags);
-    return status;
 }

@@ -4,11 +4,13 @@
 
 #include "gomokunet/checkpoint.h"
 
-/* Appends a step to a plan.  GN_E_NOMEM. */
-gn_status gn_plan_append(gn_plan *plan, gn_step step, gn_err *err);
+/* Lowering remembers its first mistake, like a tape; after one, nothing is appended. */
 
-/* Appends the GN_COMPUTE steps of a schedule, in order, and nothing else.  GN_E_CONFIG: the
- * schedule is not legal. */
-gn_status gn_lower_runs(gn_plan *plan, const gn_schedule *schedule, gn_err *err);
+/* Appends a step to a plan.  Mistake: GN_E_NOMEM. */
+void gn_plan_append(gn_plan *plan, gn_step step, gn_err *mistake);
+
+/* Appends the GN_COMPUTE steps of a schedule, in order, and nothing else.  Mistakes: GN_E_NOMEM,
+ * or GN_E_CONFIG where the schedule is not legal. */
+void gn_lower_runs(gn_plan *plan, const gn_schedule *schedule, gn_err *mistake);
 
 #endif

@@ -16,18 +16,21 @@ typedef struct touch {
 
 enum { MAX_TOUCHES = 2 * GN_MAX_IN + GN_MAX_OUT + 1 };
 
-gn_status gn_plan_append(gn_plan *plan, gn_step step, gn_err *err)
+void gn_plan_append(gn_plan *plan, gn_step step, gn_err *mistake)
 {
+    if (mistake->status != GN_OK)
+        return;
     if (plan->count == plan->room) {
         const size_t room = plan->room == 0 ? 256 : plan->room * 2;
         gn_step *larger = realloc(plan->step, room * sizeof *larger);
-        if (larger == NULL)
-            return gn_fail(err, GN_E_NOMEM, "plan: no memory for %zu steps", room);
+        if (larger == NULL) {
+            gn_fail(mistake, GN_E_NOMEM, "plan: no memory for %zu steps", room);
+            return;
+        }
         plan->step = larger;
         plan->room = room;
     }
     plan->step[plan->count++] = step;
-    return GN_OK;
 }
 
 void gn_plan_free(gn_plan *plan)
@@ -107,23 +110,14 @@ static int in_place(const gn_program *p, gn_step step, const touch *list, int co
 {
     const gn_record *r = gn_tape_record_at(gn_program_tape(p), step.record);
     const gn_row *row = gn_program_row(p, step.record);
+    const bool back = step.pass == GN_BACKWARD;
     for (int i = 0; i < r->nin; i++) {
-        int from, to;
-        if (step.pass == GN_BACKWARD) {
-            if ((row->backward_in_place & GN_IN(i)) == 0 || !wants(p, r, i) ||
-                gn_program_adds(p, step.record, i))
-                continue;
-            from = grad_slot(p, r->out[0]);
-            to = grad_slot(p, r->in[i]);
-        } else {
-            if ((row->forward_in_place & GN_IN(i)) == 0)
-                continue;
-            from = r->in[i];
-            to = r->out[0];
-        }
-        const gn_value source = step.pass == GN_BACKWARD ? r->out[0] : r->in[i];
-        const gn_value target = step.pass == GN_BACKWARD ? r->in[i] : r->out[0];
-        if (!transient(p, to) || gn_program_bytes(p, source) != gn_program_bytes(p, target))
+        const gn_value x = r->in[i], y = r->out[0];
+        const int from = back ? grad_slot(p, y) : x, to = back ? grad_slot(p, x) : y;
+        const uint32_t able = back ? row->backward_in_place : row->forward_in_place;
+        if ((able & GN_IN(i)) == 0 || !transient(p, to) ||
+            gn_program_bytes(p, x) != gn_program_bytes(p, y) ||
+            (back && (!wants(p, r, i) || gn_program_adds(p, step.record, i))))
             continue;
         for (int t = 0; t < count; t++)
             if (list[t].slot == from && (dies >> t & 1) != 0) {
@@ -135,78 +129,72 @@ static int in_place(const gn_program *p, gn_step step, const touch *list, int co
 }
 
 /* A run with the memory before and after it. */
-static gn_status place_run(gn_plan *plan, gn_step step, uint32_t dies, gn_err *err)
+static void place_run(gn_plan *plan, gn_step step, uint32_t dies, gn_err *mistake)
 {
     touch list[MAX_TOUCHES];
     const int count = touches(plan->program, step, list);
     int into = GN_NONE;
     const int from = in_place(plan->program, step, list, count, dies, &into);
-    gn_status status = GN_OK;
-    for (int i = 0; i < count && status == GN_OK; i++)
+    for (int i = 0; i < count; i++)
         if (list[i].fresh && list[i].slot != into)
-            status = gn_plan_append(plan, (gn_step){.kind = GN_TAKE, .slot = list[i].slot}, err);
-    if (from != GN_NONE && status == GN_OK)
-        status = gn_plan_append(plan, (gn_step){.kind = GN_MOVE, .slot = into, .from = from}, err);
+            gn_plan_append(plan, (gn_step){.kind = GN_TAKE, .slot = list[i].slot}, mistake);
+    if (from != GN_NONE)
+        gn_plan_append(plan, (gn_step){.kind = GN_MOVE, .slot = into, .from = from}, mistake);
     /* A kernel that works in place is told both places: the engine keeps `from` until the end. */
-    if (status == GN_OK)
-        status = gn_plan_append(plan, step, err);
-    for (int i = 0; i < count && status == GN_OK; i++)
+    gn_plan_append(plan, step, mistake);
+    for (int i = 0; i < count; i++)
         if ((dies >> i & 1) != 0 && list[i].slot != from)
-            status = gn_plan_append(plan, (gn_step){.kind = GN_GIVE, .slot = list[i].slot}, err);
-    return status;
+            gn_plan_append(plan, (gn_step){.kind = GN_GIVE, .slot = list[i].slot}, mistake);
 }
 
 /* Inputs and pinned values lie first, for the whole run. */
-static gn_status place_residents(gn_plan *plan, gn_err *err)
+static void place_residents(gn_plan *plan, gn_err *mistake)
 {
     const gn_tape *tape = gn_program_tape(plan->program);
-    gn_status status = GN_OK;
-    for (int v = 0; v < gn_tape_values(tape) && status == GN_OK; v++) {
+    for (int v = 0; v < gn_tape_values(tape); v++) {
         const gn_value_info *info = gn_tape_value(tape, v);
         if (info->kind == GN_INPUT || (info->kind == GN_ACTIVATION && info->pinned))
-            status = gn_plan_append(plan, (gn_step){.kind = GN_TAKE, .slot = v}, err);
+            gn_plan_append(plan, (gn_step){.kind = GN_TAKE, .slot = v}, mistake);
     }
-    return status;
 }
 
-static gn_status place_all(gn_plan *plan, const gn_plan *runs, const uint32_t *dies, gn_err *err)
+static void place_all(gn_plan *plan, const gn_plan *runs, const uint32_t *dies, gn_err *mistake)
 {
-    const gn_tape *tape = gn_program_tape(plan->program);
-    gn_status status = place_residents(plan, err);
     bool seeded = false;
-    for (size_t k = 0; k < runs->count && status == GN_OK; k++) {
+    place_residents(plan, mistake);
+    for (size_t k = 0; k < runs->count; k++) {
         if (runs->step[k].pass == GN_BACKWARD && !seeded) {
+            const gn_tape *tape = gn_program_tape(plan->program);
             const int slot = grad_slot(plan->program, gn_tape_loss_value(tape));
-            status = gn_plan_append(plan, (gn_step){.kind = GN_TAKE, .slot = slot}, err);
-            if (status == GN_OK)
-                status = gn_plan_append(plan, (gn_step){.kind = GN_SEED, .slot = slot}, err);
+            gn_plan_append(plan, (gn_step){.kind = GN_TAKE, .slot = slot}, mistake);
+            gn_plan_append(plan, (gn_step){.kind = GN_SEED, .slot = slot}, mistake);
             seeded = true;
         }
-        if (status == GN_OK)
-            status = place_run(plan, runs->step[k], dies[k], err);
+        place_run(plan, runs->step[k], dies[k], mistake);
     }
-    return status;
 }
 
 gn_status gn_plan_create(gn_plan *out, const gn_program *program, const gn_schedule *schedule,
                          gn_err *err)
 {
-    *out = (gn_plan){.program = program};
+    gn_err mistake = {GN_OK, ""};
     gn_plan runs = {.program = program};
-    gn_status status = gn_lower_runs(&runs, schedule, err);
+    *out = runs;
+    gn_lower_runs(&runs, schedule, &mistake);
     const size_t slots = 2 * (size_t)gn_tape_values(gn_program_tape(program));
     uint32_t *dies = malloc((runs.count + 1) * sizeof *dies);
     bool *needed = calloc(slots, sizeof *needed);
-    if (status == GN_OK && (dies == NULL || needed == NULL))
-        status = gn_fail(err, GN_E_NOMEM, "plan: no memory for %zu runs", runs.count);
-    if (status == GN_OK) {
+    if (mistake.status == GN_OK && (dies == NULL || needed == NULL))
+        gn_fail(&mistake, GN_E_NOMEM, "plan: no memory for %zu runs", runs.count);
+    if (mistake.status == GN_OK) {
         find_last_readers(&runs, dies, needed);
-        status = place_all(out, &runs, dies, err);
+        place_all(out, &runs, dies, &mistake);
     }
     free(dies);
     free(needed);
     gn_plan_free(&runs);
-    if (status != GN_OK)
-        gn_plan_free(out);
-    return status;
+    if (mistake.status == GN_OK)
+        return GN_OK;
+    gn_plan_free(out);
+    return gn_fail(err, mistake.status, "%s", mistake.text);
 }

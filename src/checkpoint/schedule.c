@@ -3,6 +3,7 @@
  * A policy cuts the stages into segments.  Every segment but the last runs forward keeping only its
  * first stage's input, and runs again, keeping everything, just before it runs backward.
  * SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,18 +16,22 @@ void gn_schedule_free(gn_schedule *s)
     *s = (gn_schedule){0};
 }
 
-static gn_status append(gn_schedule *s, gn_action_kind kind, int stage, gn_err *err)
+static void append(gn_schedule *s, gn_action_kind kind, int stage)
 {
-    if (s->count == s->room) {
-        const size_t room = s->room == 0 ? 64 : s->room * 2;
-        gn_action *larger = realloc(s->action, room * sizeof *larger);
-        if (larger == NULL)
-            return gn_fail(err, GN_E_NOMEM, "schedule: no memory for %zu actions", room);
-        s->action = larger;
-        s->room = room;
-    }
+    assert(s->count < s->room);
     s->action[s->count++] = (gn_action){kind, stage};
-    return GN_OK;
+}
+
+static void run_all(gn_schedule *s, gn_action_kind kind, int first, int end)
+{
+    for (int stage = first; stage < end; stage++)
+        append(s, kind, stage);
+}
+
+static void run_back(gn_schedule *s, int first, int end)
+{
+    for (int stage = end - 1; stage >= first; stage--)
+        append(s, GN_RUN_BACK, stage);
 }
 
 /* The first stage after the segment that starts at `stage`, for segments of `blocks` blocks.  The
@@ -42,46 +47,20 @@ static int segment_end(int stage, int stages, int blocks)
     return stage + blocks;
 }
 
-static gn_status run_back(gn_schedule *s, int first, int end, gn_err *err)
-{
-    gn_status status = GN_OK;
-    for (int stage = end - 1; stage >= first && status == GN_OK; stage--)
-        status = append(s, GN_RUN_BACK, stage, err);
-    return status;
-}
-
 /* Forward, then backward through the segments, recomputing each but the last. */
-static gn_status segments(gn_schedule *s, int stage, int stages, int blocks, gn_err *err)
+static void segments(gn_schedule *s, int stage, int stages, int blocks)
 {
     const int end = segment_end(stage, stages, blocks);
-    const bool last = end == stages;
-    gn_status status = GN_OK;
-    for (int i = stage; i < end && status == GN_OK; i++) {
-        status = append(s, last ? GN_RUN_KEEP : GN_RUN, i, err);
-        if (!last && i > stage && status == GN_OK)
-            status = append(s, GN_DROP_INPUT, i, err);
+    if (end < stages) {
+        for (int i = stage; i < end; i++) {
+            append(s, GN_RUN, i);
+            if (i > stage)
+                append(s, GN_DROP_INPUT, i);
+        }
+        segments(s, end, stages, blocks);
     }
-    if (!last && status == GN_OK)
-        status = segments(s, end, stages, blocks, err);
-    for (int i = stage; i < end && !last && status == GN_OK; i++)
-        status = append(s, GN_RUN_KEEP, i, err);
-    return status == GN_OK ? run_back(s, stage, end, err) : status;
-}
-
-static gn_status keep_all(gn_schedule *s, int stages, gn_err *err)
-{
-    gn_status status = GN_OK;
-    for (int i = 0; i < stages && status == GN_OK; i++)
-        status = append(s, GN_RUN_KEEP, i, err);
-    return status == GN_OK ? run_back(s, 0, stages, err) : status;
-}
-
-static gn_status forward_only(gn_schedule *s, int stages, gn_err *err)
-{
-    gn_status status = GN_OK;
-    for (int i = 0; i < stages && status == GN_OK; i++)
-        status = append(s, GN_RUN, i, err);
-    return status;
+    run_all(s, GN_RUN_KEEP, stage, end);
+    run_back(s, stage, end);
 }
 
 /* K of "every:K", 1 of "block", 0 where the text is neither. */
@@ -98,23 +77,25 @@ static int parse_every(const char *policy)
 
 gn_status gn_schedule_create(gn_schedule *out, const char *policy, int stages, gn_err *err)
 {
-    *out = (gn_schedule){0};
-    snprintf(out->name, sizeof out->name, "%s", policy);
+    const bool none = strcmp(policy, "none") == 0, inference = strcmp(policy, "inference") == 0;
     const int blocks = parse_every(policy);
-    gn_status status;
-    if (strcmp(policy, "none") == 0)
-        status = keep_all(out, stages, err);
-    else if (strcmp(policy, "inference") == 0)
-        status = forward_only(out, stages, err);
-    else if (blocks > 0)
-        status = segments(out, 0, stages, blocks, err);
+    *out = (gn_schedule){0};
+    if (!none && !inference && blocks == 0)
+        return gn_fail(err, GN_E_CONFIG,
+                       "checkpoint policy \"%s\": expected none, block or every:K with K from 1",
+                       policy);
+    snprintf(out->name, sizeof out->name, "%s", policy);
+    out->room = 4 * (size_t)stages + 1; /* a stage runs, drops, runs again and runs back */
+    out->action = malloc(out->room * sizeof *out->action);
+    if (out->action == NULL)
+        return gn_fail(err, GN_E_NOMEM, "schedule: no memory for %zu actions", out->room);
+    if (blocks > 0)
+        segments(out, 0, stages, blocks);
     else
-        status = gn_fail(err, GN_E_CONFIG,
-                         "checkpoint policy \"%s\": expected none, block or every:K with K from 1",
-                         policy);
-    if (status != GN_OK)
-        gn_schedule_free(out);
-    return status;
+        run_all(out, none ? GN_RUN_KEEP : GN_RUN, 0, stages);
+    if (none)
+        run_back(out, 0, stages);
+    return GN_OK;
 }
 
 int gn_schedule_forward_runs(const gn_schedule *s, int stage)

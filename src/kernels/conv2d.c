@@ -27,23 +27,6 @@ static size_t frame_size(size_t H, size_t W, size_t inner, size_t K)
     return K == 1 ? 0 : round_up((H + K - 1) * (W + K - 1) * inner, 16);
 }
 
-/* The panels, from weights where `outer` and `inner` channels are so many floats apart. */
-static void pack_weights(const chains *c, const float *weight, size_t outer_step,
-                         size_t inner_step, bool flip)
-{
-    const size_t KK = c->K * c->K, panels = round_up(c->outer, COLS) / COLS;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < panels * c->inner; i++) {
-        const size_t p = i / c->inner, k = i % c->inner;
-        const size_t cols = c->outer - p * COLS < COLS ? c->outer - p * COLS : COLS;
-        const float *from = weight + p * COLS * outer_step + k * inner_step;
-        float *to = c->panels + (p * KK * c->inner + k) * COLS;
-        for (size_t t = 0; t < KK; t++, to += c->inner * COLS)
-            for (size_t j = 0; j < COLS; j++)
-                to[j] = j < cols ? from[j * outer_step + (flip ? KK - 1 - t : t)] : 0.0f;
-    }
-}
-
 /* Copies image n into a frame of zeros. */
 static void frame_image(const chains *c, float *frame, size_t n)
 {
@@ -110,8 +93,8 @@ static void chains_panel(const chains *c, float *y, const float *source, const f
 static void chains_run(const chains *c)
 {
     const size_t total = c->N * c->H * c->W, block = c->K == 1 ? 8 * ROWS : c->H * c->W;
-    const size_t panels = round_up(c->outer, COLS) / COLS;
-    const size_t blocks = (total + block - 1) / block, length = c->K * c->K * c->inner * COLS;
+    const size_t panels = units_of(c->outer, COLS), blocks = units_of(total, block);
+    const size_t length = c->K * c->K * c->inner * COLS;
     const size_t frame = frame_size(c->H, c->W, c->inner, c->K);
     const int chunk = blocks < 4 * (size_t)gn_threads_available() ? 1 : (int)panels;
 #pragma omp parallel
@@ -148,7 +131,7 @@ static void conv2d_fast_forward(const gn_call *call)
     float *work = call->work;
     const chains c = {call->out[0].data, call->in[0].data, work, work + panels_size(C, O, K),
                       x.dim[0], x.dim[1], x.dim[2], C, O, K, false};
-    pack_weights(&c, call->in[1].data, C * K * K, K * K, false);
+    pack_panels(c.panels, call->in[1].data, O, C, C * K * K, K * K, K * K, false);
     chains_run(&c);
 }
 
@@ -159,7 +142,7 @@ static void conv2d_fast_input_gradient(const gn_call *call)
     float *work = call->work;
     const chains c = {call->din[0].data, call->dout.data, work, work + panels_size(O, C, K),
                       x.dim[0], x.dim[1], x.dim[2], O, C, K, adds(call, 0)};
-    pack_weights(&c, call->in[1].data, K * K, C * K * K, true);
+    pack_panels(c.panels, call->in[1].data, C, O, K * K, C * K * K, K * K, true);
     chains_run(&c);
 }
 
@@ -186,7 +169,7 @@ static size_t conv2d_fast_work(const gn_call *call)
         return (panels_size(C, O, K) + T * frame_size(H, W, C, K)) * sizeof(float);
     const size_t input = panels_size(O, C, K) + T * frame_size(H, W, O, K);
     const size_t weight = K <= 3 ? weight_gradient_size(call) : T * x.dim[0];
-    return (input > weight ? input : weight) * sizeof(float);
+    return larger(input, weight) * sizeof(float);
 }
 
 static const gn_row conv2d_fast_row = {

@@ -15,74 +15,29 @@
  * from the smallest upward.  Channels that fill up a panel are computed and dropped.
  * SPDX-License-Identifier: MIT */
 
-enum { GROUP = 8, HOT_LEVELS = 3, UNITS = 9 };
+enum { GROUP = 8, UNITS = 9 };
 
 typedef struct sums {
     float *dweight;
     const float *x, *dy;
-    float *xs, *dys, *levels; /* workspace: panels of a group of images; the tree from level 3 */
+    float *xs, *dys, *cold; /* workspace: panels of a group of images; the tree from HOT_LEVELS */
     size_t N, H, W, C, O, K;
     bool add;
+    size_t line, frame;       /* floats of a line of a panel of x, and of a whole panel */
+    size_t xs_size, dys_size; /* floats of one image's panels */
+    size_t span, across;      /* panels of x in a block, and blocks for each panel of dy */
+    size_t units, levels;     /* tiles in a full block, and levels of its tree in `cold` */
 } sums;
-
-/* What a block works on, and where its tree is. */
-typedef struct block {
-    float (*hot)[UNITS][TILE];
-    float *cold;
-    size_t units; /* tiles in a full block */
-} block;
-
-static size_t panels_of(size_t channels, size_t width)
-{
-    return (channels + width - 1) / width;
-}
-
-/* Panels of x in a block, and blocks for each panel of dy. */
-static size_t block_span(size_t K)
-{
-    return K == 1 ? UNITS - 1 : 1;
-}
-
-static size_t blocks_across(const sums *s)
-{
-    return panels_of(panels_of(s->C, ROWS), block_span(s->K));
-}
-
-/* Levels of the tree that are kept in workspace. */
-static size_t cold_levels(size_t N)
-{
-    size_t levels = 0;
-    while (N >> levels > 1)
-        levels++;
-    return levels < HOT_LEVELS ? 0 : levels + 1 - HOT_LEVELS;
-}
-
-/* Floats of one image's panels of x and of dy, and of the cold tree. */
-static size_t xs_size(const sums *s)
-{
-    return panels_of(s->C, ROWS) * ROWS * (s->H + s->K - 1) * (s->W + s->K - 1);
-}
-
-static size_t dys_size(const sums *s)
-{
-    return panels_of(s->O, COLS) * COLS * s->H * s->W;
-}
-
-static size_t cold_size(const sums *s)
-{
-    const size_t units = block_span(s->K) * s->K * s->K;
-    return panels_of(s->O, COLS) * blocks_across(s) * cold_levels(s->N) * units * TILE;
-}
 
 /* Splits row h of the framed x of image n, and row h of dy, the group's image i. */
 static void split_row(const sums *s, size_t n, size_t i, size_t h)
 {
-    const size_t P = s->K / 2, line = s->W + 2 * P, lines = s->H + 2 * P;
+    const size_t P = s->K / 2;
     const bool inside = h >= P && h < P + s->H;
     const float *x = s->x + (n * s->H + (inside ? h - P : 0)) * s->W * s->C;
-    float *to = s->xs + i * xs_size(s) + h * line * ROWS;
-    for (size_t c = 0; c < s->C; c += ROWS, to += lines * line * ROWS) {
-        memset(to, 0, (inside ? P : line) * ROWS * sizeof *to);
+    float *to = s->xs + i * s->xs_size + h * s->line;
+    for (size_t c = 0; c < s->C; c += ROWS, to += s->frame) {
+        memset(to, 0, (inside ? P * ROWS : s->line) * sizeof *to);
         if (inside) {
             split_columns(to + P * ROWS, x, s->W, s->C, c, ROWS);
             memset(to + (P + s->W) * ROWS, 0, P * ROWS * sizeof *to);
@@ -90,48 +45,35 @@ static void split_row(const sums *s, size_t n, size_t i, size_t h)
     }
     if (h >= s->H)
         return;
-    to = s->dys + i * dys_size(s) + h * s->W * COLS;
+    to = s->dys + i * s->dys_size + h * s->W * COLS;
     for (size_t o = 0; o < s->O; o += COLS, to += s->H * s->W * COLS)
         split_columns(to, s->dy + (n * s->H + h) * s->W * s->O, s->W, s->O, o, COLS);
 }
 
-static float *level_of(const block *b, size_t level, size_t unit)
+/* The tree of one tile of a block. */
+static tree tree_of(const sums *s, float *hot, float *cold, size_t unit)
 {
-    return level < HOT_LEVELS ? b->hot[level][unit]
-                              : b->cold + ((level - HOT_LEVELS) * b->units + unit) * TILE;
+    return (tree){hot + unit * TILE, cold + unit * TILE, UNITS * TILE, s->units * TILE};
 }
 
-/* One image's sum of one tile, put into the tree. */
-static inline void sum_image(const sums *s, const block *b, const float *x, const float *dy,
-                             size_t unit, size_t n)
+/* One image's sum of one tile, put into its tree. */
+static inline void sum_image(const sums *s, const tree *t, const float *x, const float *dy,
+                             size_t n)
 {
     const size_t lines = s->K == 1 ? 1 : s->H, run = s->K == 1 ? s->H * s->W : s->W;
-    const size_t line = s->W + s->K - 1;
     tile acc;
     tile_zero(&acc);
     for (size_t h = 0; h < lines; h++)
-        tile_panel(&acc, x + h * line * ROWS, dy + h * run * COLS, run);
-    size_t level = 0;
-    for (; (n >> level & 1) != 0; level++)
-        tile_merge(&acc, level_of(b, level, unit));
-    tile_store(level_of(b, level, unit), &acc);
+        tile_panel(&acc, x + h * s->line, dy + h * run * COLS, run);
+    tree_join(t, &acc, n);
 }
 
-/* Merges the nodes that are left of one tile and puts the part that is there into dW. */
-static void drain(const sums *s, const block *b, size_t unit, size_t o, size_t c, size_t t)
+/* Puts the part of a tile's sum that is there into dW. */
+static void drain(const sums *s, const tree *sum, size_t o, size_t c, size_t t)
 {
     const size_t KK = s->K * s->K;
     float out[TILE];
-    size_t level = 0;
-    while ((s->N >> level & 1) == 0)
-        level++;
-    memcpy(out, level_of(b, level, unit), sizeof out);
-    for (level++; s->N >> level != 0; level++)
-        if ((s->N >> level & 1) != 0) {
-            const float *left = level_of(b, level, unit);
-            for (size_t j = 0; j < TILE; j++)
-                out[j] = left[j] + out[j];
-        }
+    tree_drain(sum, out, s->N);
     for (size_t r = 0; r < ROWS && c + r < s->C; r++)
         for (size_t j = 0; j < COLS && o + j < s->O; j++) {
             float *to = s->dweight + ((o + j) * s->C + c + r) * KK + t;
@@ -142,28 +84,27 @@ static void drain(const sums *s, const block *b, size_t unit, size_t o, size_t c
 /* One block over a group of `count` images. */
 static void sum_block(const sums *s, size_t index, size_t first, size_t count)
 {
-    float hot[HOT_LEVELS][UNITS][TILE];
-    const size_t across = blocks_across(s), span = block_span(s->K), KK = s->K * s->K;
-    const size_t line = s->W + s->K - 1, frame = (s->H + s->K - 1) * line * ROWS;
-    const size_t o = index / across, c = index % across * span;
-    const size_t left = panels_of(s->C, ROWS) - c, units = (left < span ? left : span) * KK;
-    const block b = {hot, s->levels + index * cold_levels(s->N) * span * KK * TILE, span * KK};
+    float hot[HOT_LEVELS * UNITS * TILE], *cold = s->cold + index * s->levels * s->units * TILE;
+    const size_t o = index / s->across, c = index % s->across * s->span, KK = s->K * s->K;
+    const size_t left = units_of(s->C, ROWS) - c, units = (left < s->span ? left : s->span) * KK;
     for (size_t i = 0; i < count; i++) {
-        const float *dy = s->dys + i * dys_size(s) + o * s->H * s->W * COLS;
-        const float *x = s->xs + i * xs_size(s) + c * frame;
+        const float *dy = s->dys + i * s->dys_size + o * s->H * s->W * COLS;
+        const float *x = s->xs + i * s->xs_size + c * s->frame;
         for (size_t u = 0; u < units; u++) {
-            const size_t t = u % KK, tap = (t / s->K * line + t % s->K) * ROWS;
-            sum_image(s, &b, x + u / KK * frame + tap, dy, u, first + i);
+            const size_t t = u % KK, tap = t / s->K * s->line + t % s->K * ROWS;
+            const tree sum = tree_of(s, hot, cold, u);
+            sum_image(s, &sum, x + u / KK * s->frame + tap, dy, first + i);
         }
     }
-    if (first + count == s->N)
-        for (size_t u = 0; u < units; u++)
-            drain(s, &b, u, o * COLS, (c + u / KK) * ROWS, u % KK);
+    for (size_t u = 0; u < units && first + count == s->N; u++) {
+        const tree sum = tree_of(s, hot, cold, u);
+        drain(s, &sum, o * COLS, (c + u / KK) * ROWS, u % KK);
+    }
 }
 
 static void sums_run(const sums *s)
 {
-    const size_t lines = s->H + s->K - 1, blocks = panels_of(s->O, COLS) * blocks_across(s);
+    const size_t lines = s->H + s->K - 1, blocks = units_of(s->O, COLS) * s->across;
 #pragma omp parallel
     for (size_t first = 0; first < s->N; first += GROUP) {
         const size_t count = s->N - first < GROUP ? s->N - first : GROUP;
@@ -179,17 +120,26 @@ static void sums_run(const sums *s)
 static sums sums_of(const gn_call *call)
 {
     const gn_shape x = call->in[0].shape, w = call->in[1].shape;
-    return (sums){.dweight = call->din[1].data, .x = call->in[0].data, .dy = call->dout.data,
-                  .N = x.dim[0], .H = x.dim[1], .W = x.dim[2], .C = w.dim[1], .O = w.dim[0],
-                  .K = w.dim[2], .add = adds(call, 1)};
+    sums s = {.dweight = call->din[1].data, .x = call->in[0].data, .dy = call->dout.data,
+              .xs = call->work, .N = x.dim[0], .H = x.dim[1], .W = x.dim[2], .C = w.dim[1],
+              .O = w.dim[0], .K = w.dim[2], .add = adds(call, 1)};
+    s.line = (s.W + s.K - 1) * ROWS;
+    s.frame = (s.H + s.K - 1) * s.line;
+    s.xs_size = units_of(s.C, ROWS) * s.frame;
+    s.dys_size = round_up(s.O, COLS) * s.H * s.W;
+    s.span = s.K == 1 ? UNITS - 1 : 1;
+    s.across = units_of(units_of(s.C, ROWS), s.span);
+    s.units = s.span * s.K * s.K;
+    while (s.N >> (s.levels + HOT_LEVELS - 1) > 1)
+        s.levels++;
+    return s;
 }
 
 static void conv2d_fast_weight_gradient(const gn_call *call)
 {
     sums s = sums_of(call);
-    s.xs = call->work;
-    s.dys = s.xs + round_up(GROUP * xs_size(&s), 16);
-    s.levels = s.dys + GROUP * dys_size(&s);
+    s.dys = s.xs + round_up(GROUP * s.xs_size, 16);
+    s.cold = s.dys + GROUP * s.dys_size;
     sums_run(&s);
 }
 
@@ -197,5 +147,6 @@ static void conv2d_fast_weight_gradient(const gn_call *call)
 static size_t weight_gradient_size(const gn_call *call)
 {
     const sums s = sums_of(call);
-    return round_up(GROUP * xs_size(&s), 16) + GROUP * dys_size(&s) + cold_size(&s);
+    const size_t cold = units_of(s.O, COLS) * s.across * s.levels * s.units * TILE;
+    return round_up(GROUP * s.xs_size, 16) + GROUP * s.dys_size + cold;
 }

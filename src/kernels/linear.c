@@ -31,22 +31,6 @@ static bool weight_in_panels(size_t N, size_t O)
     return weight < input;
 }
 
-static void transpose_panels(const product *p)
-{
-    const size_t pieces = (p->K + PIECE - 1) / PIECE, panels = round_up(p->J, COLS) / COLS;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < panels * pieces; i++) {
-        const size_t first = i / pieces * COLS, k = i % pieces * PIECE;
-        const size_t end = k + PIECE < p->K ? k + PIECE : p->K;
-        const size_t cols = p->J - first < COLS ? p->J - first : COLS;
-        const float *from = p->cols + first * p->K;
-        float *to = p->panels + first * p->K;
-        for (size_t l = k; l < end; l++)
-            for (size_t j = 0; j < COLS; j++)
-                to[l * COLS + j] = j < cols ? from[j * p->K + l] : 0.0f;
-    }
-}
-
 /* ROW_TILES tiles of rows from `first` on with one panel, piece by piece. */
 static void product_block(const product *p, float sum[ROW_TILES][TILE], size_t first,
                           const float *panel)
@@ -70,8 +54,8 @@ static void product_block(const product *p, float sum[ROW_TILES][TILE], size_t f
 
 static void product_run(const product *p)
 {
-    const size_t height = ROW_TILES * ROWS, blocks = (p->I + height - 1) / height;
-    const size_t panels = round_up(p->J, COLS) / COLS;
+    const size_t height = ROW_TILES * ROWS, blocks = units_of(p->I, height);
+    const size_t panels = units_of(p->J, COLS);
 #pragma omp parallel for schedule(static)
     for (size_t b = 0; b < blocks * panels; b++) {
         const size_t i = b % blocks * height, j = b / blocks * COLS;
@@ -101,7 +85,7 @@ static void linear_fast_forward(const gn_call *c)
         p = (product){x, weight, NULL, bias, c->out[0].data, c->work, N, O, K, O, 1};
     else
         p = (product){weight, x, bias, NULL, c->out[0].data, c->work, O, N, K, 1, O};
-    transpose_panels(&p);
+    pack_panels(p.panels, p.cols, p.J, K, K, 1, 1, false);
     product_run(&p);
 }
 
@@ -131,26 +115,18 @@ static void linear_fast_input_gradient(const gn_call *c)
     }
 }
 
-/* One tile of dW: leaves of LINEAR_LEAF images, merged as by a binary counter. */
+/* One tile of dW: the tree over leaves of LINEAR_LEAF images. */
 static void weight_tile(float out[TILE], const float *dy, const float *x, size_t N)
 {
     float node[LINEAR_LEVELS][TILE];
-    size_t leaf = 0, level;
-    tile acc;
-    for (size_t n = 0; n < N; n += LINEAR_LEAF, leaf++) {
+    const tree t = {node[0], node[HOT_LEVELS], TILE, TILE};
+    for (size_t n = 0; n < N; n += LINEAR_LEAF) {
+        tile acc;
         tile_zero(&acc);
         tile_panel(&acc, dy + n * ROWS, x + n * COLS, N - n < LINEAR_LEAF ? N - n : LINEAR_LEAF);
-        for (level = 0; (leaf >> level & 1) != 0; level++)
-            tile_merge(&acc, node[level]);
-        tile_store(node[level], &acc);
+        tree_join(&t, &acc, n / LINEAR_LEAF);
     }
-    for (level = 0; (leaf >> level & 1) == 0; level++)
-        continue;
-    tile_load(&acc, node[level]);
-    for (level++; leaf >> level != 0; level++)
-        if ((leaf >> level & 1) != 0)
-            tile_merge(&acc, node[level]);
-    tile_store(out, &acc);
+    tree_drain(&t, out, units_of(N, LINEAR_LEAF));
 }
 
 static void linear_fast_weight_gradient(const gn_call *c)
@@ -193,11 +169,9 @@ static size_t linear_fast_work(const gn_call *c)
     const size_t T = (size_t)c->threads;
     if (c->pass != GN_BACKWARD)
         return K * round_up(weight_in_panels(N, O) ? O : N, COLS) * sizeof(float);
-    const size_t input = T * O * COLS, bias = (N + LINEAR_LEAF - 1) / LINEAR_LEAF * O;
-    size_t most = round_up(N * round_up(O, ROWS), 16) + T * N * COLS;
-    most = most < input ? input : most;
-    most = most < bias ? bias : most;
-    return most * sizeof(float);
+    const size_t input = T * O * COLS, bias = units_of(N, LINEAR_LEAF) * O;
+    const size_t weight = round_up(N * round_up(O, ROWS), 16) + T * N * COLS;
+    return larger(larger(input, weight), bias) * sizeof(float);
 }
 
 static const gn_row linear_fast_row = {

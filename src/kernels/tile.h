@@ -86,10 +86,69 @@ static inline void tile_panel(tile *acc, const float *a, const float *b, size_t 
     }
 }
 
-/* `count` rounded up to a multiple of `unit`. */
-static size_t round_up(size_t count, size_t unit)
+/* How many units hold `count` things, and how many things these hold. */
+static inline size_t units_of(size_t count, size_t unit) { return (count + unit - 1) / unit; }
+static inline size_t round_up(size_t count, size_t unit) { return units_of(count, unit) * unit; }
+
+/* The batch tree of one tile as a binary counter: leaf n merges with the node at each level that
+ * has a 1 bit in n.  The first HOT_LEVELS, those inside eight leaves, lie in `hot`, the others in
+ * `cold`, levels so many floats apart. */
+enum { HOT_LEVELS = 3 };
+
+typedef struct tree {
+    float *hot, *cold;
+    size_t hot_step, cold_step;
+} tree;
+
+static inline float *tree_node(const tree *t, size_t level)
 {
-    return (count + unit - 1) / unit * unit;
+    return level < HOT_LEVELS ? t->hot + level * t->hot_step
+                              : t->cold + (level - HOT_LEVELS) * t->cold_step;
+}
+
+static inline void tree_join(const tree *t, tile *leaf, size_t n)
+{
+    size_t level = 0;
+    for (; (n >> level & 1) != 0; level++)
+        tile_merge(leaf, tree_node(t, level));
+    tile_store(tree_node(t, level), leaf);
+}
+
+/* The sum of n leaves: the nodes that are left, the 1 bits of n, merge from the smallest upward. */
+static void tree_drain(const tree *t, float out[TILE], size_t n)
+{
+    size_t level = 0;
+    tile acc;
+    while ((n >> level & 1) == 0)
+        level++;
+    tile_load(&acc, tree_node(t, level));
+    for (level++; n >> level != 0; level++)
+        if ((n >> level & 1) != 0)
+            tile_merge(&acc, tree_node(t, level));
+    tile_store(out, &acc);
+}
+
+/* Transposes a matrix of `outer` x `inner` weights, so many floats apart, of KK taps each, into
+ * panels: [panel][tap][inner][COLS], the taps in reverse with `flip`.  Outer channels that fill up
+ * the last panel are +0. */
+static void pack_panels(float *panels, const float *weight, size_t outer, size_t inner,
+                        size_t outer_step, size_t inner_step, size_t KK, bool flip)
+{
+    enum { PIECE = 64 }; /* inner channels that a thread packs at a time */
+    const size_t pieces = units_of(inner, PIECE);
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < units_of(outer, COLS) * pieces; i++) {
+        const size_t p = i / pieces, first = i % pieces * PIECE;
+        const size_t end = first + PIECE < inner ? first + PIECE : inner;
+        const size_t cols = outer - p * COLS < COLS ? outer - p * COLS : COLS;
+        for (size_t t = 0; t < KK; t++) {
+            const float *from = weight + p * COLS * outer_step + (flip ? KK - 1 - t : t);
+            float *to = panels + (p * KK + t) * inner * COLS;
+            for (size_t k = first; k < end; k++)
+                for (size_t j = 0; j < COLS; j++)
+                    to[k * COLS + j] = j < cols ? from[j * outer_step + k * inner_step] : 0.0f;
+        }
+    }
 }
 
 /* Tells the cache that a tile will be written (a 1x1 convolution: .81 of the peak without, .91

@@ -22,7 +22,7 @@ static void add_forward(const gn_call *c)
 /* One gradient.  Where it lies in dy, dy keeps its value: a copy onto itself. */
 static void add_gradient(real *dx, const real *dy, size_t count, bool add)
 {
-    if (dx == dy && !add)
+    if (dx == NULL || (dx == dy && !add))
         return;
 #pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < count; i++)
@@ -35,11 +35,9 @@ static void add_backward(const gn_call *c)
     const real *dy = c->dout.data;
     real *da = c->din[0].data, *db = c->din[1].data;
     const bool add_a = adds(c, 0), add_b = adds(c, 1);
-    if (da == NULL || db == NULL) {
-        if (da != NULL)
-            add_gradient(da, dy, count, add_a);
-        if (db != NULL)
-            add_gradient(db, dy, count, add_b);
+    if (da == NULL || db == NULL || da == dy || db == dy) { /* one of them costs nothing */
+        add_gradient(da, dy, count, add_a);
+        add_gradient(db, dy, count, add_b);
         return;
     }
 #pragma omp parallel for simd schedule(static)
@@ -52,14 +50,10 @@ static void add_backward(const gn_call *c)
 
 static gn_status add_shape(gn_call *c, gn_err *err)
 {
-    const gn_shape a = c->in[0].shape, b = c->in[1].shape;
-    if (!gn_shape_equal(a, b)) {
-        char as[64], bs[64];
-        return gn_fail(err, GN_E_SHAPE, "add: %s and %s; expected two of one shape",
-                       gn_shape_text(a, as, sizeof as), gn_shape_text(b, bs, sizeof bs));
-    }
-    c->out[0].shape = a;
-    return GN_OK;
+    static const char *const names[] = {"a", "b"};
+    if (!gn_shape_equal(c->in[0].shape, c->in[1].shape))
+        return gn_refuse_shapes(c, names, "two of one shape", err);
+    return same_shape(c, err);
 }
 
 static const gn_op add_op = {

@@ -27,18 +27,6 @@
 enum { BN_X, BN_GAMMA, BN_BETA, BN_RUNNING_MEAN, BN_RUNNING_VAR };
 enum { BN_Y, BN_MEAN, BN_M2, BN_INV };
 
-/* x seen as N images of HW squares of C channels; a vector is an image of one square. */
-typedef struct bn_size {
-    size_t N, HW, C;
-} bn_size;
-
-static bn_size bn_size_of(const gn_call *c)
-{
-    const gn_shape x = c->in[BN_X].shape;
-    const bool map = x.rank == 4;
-    return (bn_size){x.dim[0], map ? x.dim[1] * x.dim[2] : 1, x.dim[x.rank - 1]};
-}
-
 /* One image's mean and m2 of every channel; e is scratch. */
 static void bn_leaf(real *mean, real *m2, real *e, const real *x, size_t HW, size_t C)
 {
@@ -70,7 +58,7 @@ static void bn_leaf(real *mean, real *m2, real *e, const real *x, size_t HW, siz
 
 /* Chan's merge over the batch tree, for the channels from `first` to `last`.  A leaf is two rows:
  * mean, m2.  The node that starts at image i of level `step` holds min(step, N - i) images. */
-static void bn_merge(real *leaves, bn_size s, size_t first, size_t last)
+static void bn_merge(real *leaves, map_size s, size_t first, size_t last)
 {
     for (size_t step = 1; step < s.N; step *= 2)
         for (size_t i = 0; i + step < s.N; i += 2 * step) {
@@ -87,12 +75,10 @@ static void bn_merge(real *leaves, bn_size s, size_t first, size_t last)
         }
 }
 
-/* mean, m2 and inv of the batch.  leaves: [N][2][C]; e: [threads][C]. */
-static void bn_statistics(const gn_call *c, bn_size s, real *leaves, real *e)
+/* mean and m2 of the batch.  leaves: [N][2][C]; e: [threads][C]. */
+static void bn_statistics(real *mean, real *m2, const real *x, map_size s, real *leaves, real *e)
 {
     enum { BLOCK = 32 };
-    const real *x = c->in[BN_X].data, M = (real)(s.N * s.HW), eps = (real)c->attr.eps;
-    real *mean = c->out[BN_MEAN].data, *m2 = c->out[BN_M2].data, *inv = c->out[BN_INV].data;
 #pragma omp parallel for schedule(static)
     for (size_t n = 0; n < s.N; n++) {
         real *leaf = leaves + 2 * n * s.C;
@@ -102,34 +88,33 @@ static void bn_statistics(const gn_call *c, bn_size s, real *leaves, real *e)
 #pragma omp parallel for schedule(static)
     for (size_t j = 0; j < s.C; j += BLOCK)
         bn_merge(leaves, s, j, s.C - j < BLOCK ? s.C : j + BLOCK);
-    for (size_t j = 0; j < s.C; j++) {
-        mean[j] = leaves[j];
-        m2[j] = leaves[s.C + j];
-        inv[j] = 1 / sqrt_real(m2[j] / M + eps);
-    }
+    memcpy(mean, leaves, s.C * sizeof *mean);
+    memcpy(m2, leaves + s.C, s.C * sizeof *m2);
 }
 
-static void bn_running(const gn_call *c, size_t C)
+/* The small outputs: from the batch, or from the running averages. */
+static void bn_normalisers(const gn_call *c, map_size s)
 {
-    const real *rm = c->in[BN_RUNNING_MEAN].data, *rv = c->in[BN_RUNNING_VAR].data;
-    const real eps = (real)c->attr.eps;
     real *mean = c->out[BN_MEAN].data, *m2 = c->out[BN_M2].data, *inv = c->out[BN_INV].data;
-    for (size_t j = 0; j < C; j++) {
-        mean[j] = rm[j];
-        m2[j] = 0;
-        inv[j] = 1 / sqrt_real(rv[j] + eps);
+    real *leaves = (real *)c->work + s.C;
+    const real *running = c->in[BN_RUNNING_VAR].data;
+    const real M = (real)(s.N * s.HW), eps = (real)c->attr.eps;
+    if (c->training) {
+        bn_statistics(mean, m2, c->in[BN_X].data, s, leaves, leaves + 2 * s.N * s.C);
+    } else {
+        memcpy(mean, c->in[BN_RUNNING_MEAN].data, s.C * sizeof *mean);
+        row_zero(m2, s.C);
     }
+    for (size_t j = 0; j < s.C; j++)
+        inv[j] = 1 / sqrt_real((c->training ? m2[j] / M : running[j]) + eps);
 }
 
 static void bn_forward(const gn_call *c)
 {
-    const bn_size s = bn_size_of(c);
-    real *sc = c->work, *leaves = sc + s.C;
-    if (c->pass == GN_FORWARD && c->training)
-        bn_statistics(c, s, leaves, leaves + 2 * s.N * s.C);
-    else if (c->pass == GN_FORWARD)
-        bn_running(c, s.C);
-
+    const map_size s = map_of(c->in[BN_X].shape);
+    real *sc = c->work;
+    if (c->pass == GN_FORWARD)
+        bn_normalisers(c, s);
     const real *x = c->in[BN_X].data, *gamma = c->in[BN_GAMMA].data, *beta = c->in[BN_BETA].data;
     const real *mean = c->out[BN_MEAN].data, *inv = c->out[BN_INV].data;
     real *y = c->out[BN_Y].data;
@@ -143,7 +128,7 @@ static void bn_forward(const gn_call *c)
 }
 
 /* s1 and s2 of the batch, in the first leaf.  leaves: [N][2][C]. */
-static void bn_gradient_sums(const gn_call *c, bn_size s, real *leaves)
+static void bn_gradient_sums(const gn_call *c, map_size s, real *leaves)
 {
     const real *mean = c->out[BN_MEAN].data;
 #pragma omp parallel for schedule(static)
@@ -165,7 +150,7 @@ static void bn_gradient_sums(const gn_call *c, bn_size s, real *leaves)
 static void bn_backward(const gn_call *c)
 {
     assert(c->training);
-    const bn_size s = bn_size_of(c);
+    const map_size s = map_of(c->in[BN_X].shape);
     real *sc = c->work, *B = sc + s.C, *K = B + s.C, *s1 = K + s.C, *s2 = s1 + s.C;
     bn_gradient_sums(c, s, s1);
 
@@ -200,7 +185,7 @@ static void bn_backward(const gn_call *c)
 
 static size_t bn_work(const gn_call *c)
 {
-    const bn_size s = bn_size_of(c);
+    const map_size s = map_of(c->in[BN_X].shape);
     if (c->pass == GN_BACKWARD)
         return (3 + 2 * s.N) * s.C * sizeof(real);
     const size_t leaves = 2 * s.N + (size_t)c->threads;
@@ -212,25 +197,20 @@ static gn_status bn_shape(gn_call *c, gn_err *err)
     static const char *const names[] = {"input", "gamma", "beta", "running mean",
                                         "running variance"};
     const gn_shape x = c->in[BN_X].shape;
-    char xs[64], vs[64];
-    if (x.rank != 4 && x.rank != 2)
-        return gn_fail(err, GN_E_SHAPE, "batch_norm: input %s; expected [N,H,W,C] or [N,C]",
-                       gn_shape_text(x, xs, sizeof xs));
-    const gn_shape channels = gn_shape_of(1, x.dim[x.rank - 1], 0, 0, 0);
+    const gn_shape channels = gn_shape_of(1, x.rank == 4 ? x.dim[3] : x.dim[1], 0, 0, 0);
+    bool fits = x.rank == 4 || x.rank == 2;
     for (int i = BN_GAMMA; i <= BN_RUNNING_VAR; i++)
-        if (!gn_shape_equal(c->in[i].shape, channels))
-            return gn_fail(err, GN_E_SHAPE, "batch_norm: %s %s with input %s; expected [%zu]",
-                           names[i], gn_shape_text(c->in[i].shape, vs, sizeof vs),
-                           gn_shape_text(x, xs, sizeof xs), channels.dim[0]);
-    c->out[BN_Y].shape = x;
+        fits = fits && gn_shape_equal(c->in[i].shape, channels);
+    if (!fits)
+        return gn_refuse_shapes(c, names, "[N,H,W,C] or [N,C], and four of [C]", err);
     for (int j = BN_MEAN; j <= BN_INV; j++)
         c->out[j].shape = channels;
-    return GN_OK;
+    return same_shape(c, err);
 }
 
 static size_t bn_terms(const gn_call *c)
 {
-    const bn_size s = bn_size_of(c);
+    const map_size s = map_of(c->in[BN_X].shape);
     return c->training ? s.N * s.HW : 1;
 }
 

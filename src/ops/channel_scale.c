@@ -10,78 +10,60 @@
 
 static void channel_scale_forward(const gn_call *c)
 {
-    const gn_shape in = c->in[0].shape;
-    const size_t HW = in.dim[1] * in.dim[2], C = in.dim[3], rows = in.dim[0] * HW;
+    const map_size s = map_of(c->in[0].shape);
     const real *x = c->in[0].data, *g = c->in[1].data;
     real *y = c->out[0].data;
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < rows; i++) {
-        const real *gate = g + i / HW * C;
+    for (size_t i = 0; i < s.N * s.HW; i++) {
+        const real *gate = g + i / s.HW * s.C;
 #pragma omp simd
-        for (size_t j = 0; j < C; j++)
-            y[i * C + j] = x[i * C + j] * gate[j];
-    }
-}
-
-/* One square: adds to the sums of dg, and writes dx where it is wanted. */
-static void channel_scale_square(real *dx, real *sum, const real *dy, const real *x,
-                                 const real *gate, size_t C, bool add)
-{
-    if (dx == NULL) {
-#pragma omp simd
-        for (size_t j = 0; j < C; j++)
-            sum[j] = fma_real(dy[j], x[j], sum[j]);
-        return;
-    }
-#pragma omp simd
-    for (size_t j = 0; j < C; j++) {
-        const real v = dy[j];
-        sum[j] = fma_real(v, x[j], sum[j]);
-        dx[j] = accumulate(dx[j], v * gate[j], add);
+        for (size_t j = 0; j < s.C; j++)
+            y[i * s.C + j] = x[i * s.C + j] * gate[j];
     }
 }
 
 static void channel_scale_backward(const gn_call *c)
 {
-    const gn_shape in = c->in[0].shape;
-    const size_t N = in.dim[0], HW = in.dim[1] * in.dim[2], C = in.dim[3];
+    const map_size s = map_of(c->in[0].shape);
     const real *x = c->in[0].data, *g = c->in[1].data, *dy = c->dout.data;
     real *dx = c->din[0].data, *dg = c->din[1].data;
     const bool add_x = adds(c, 0), add_g = adds(c, 1);
 #pragma omp parallel for schedule(static)
-    for (size_t n = 0; n < N; n++) {
-        real *sum = (real *)c->work + (size_t)gn_thread_index() * C;
-        row_zero(sum, C);
-        for (size_t i = n * HW * C; i < (n + 1) * HW * C; i += C)
-            channel_scale_square(dx == NULL ? NULL : dx + i, sum, dy + i, x + i, g + n * C, C,
-                                 add_x);
+    for (size_t n = 0; n < s.N; n++) {
+        real *sum = (real *)c->work + (size_t)gn_thread_index() * 2 * s.C, *unwanted = sum + s.C;
+        row_zero(sum, 2 * s.C);
+        for (size_t i = n * s.HW * s.C; i < (n + 1) * s.HW * s.C; i += s.C) {
+            real *to = dx != NULL ? dx + i : unwanted;
+#pragma omp simd
+            for (size_t j = 0; j < s.C; j++) {
+                const real v = dy[i + j];
+                sum[j] = fma_real(v, x[i + j], sum[j]);
+                to[j] = accumulate(to[j], v * g[n * s.C + j], add_x);
+            }
+        }
         if (dg != NULL)
-            row_accumulate(dg + n * C, sum, C, add_g);
+            row_accumulate(dg + n * s.C, sum, s.C, add_g);
     }
 }
 
 static size_t channel_scale_work(const gn_call *c)
 {
-    const size_t rows = c->pass == GN_BACKWARD ? (size_t)c->threads : 0;
+    const size_t rows = c->pass == GN_BACKWARD ? 2 * (size_t)c->threads : 0;
     return rows * c->in[0].shape.dim[3] * sizeof(real);
 }
 
 static gn_status channel_scale_shape(gn_call *c, gn_err *err)
 {
-    const gn_shape x = c->in[0].shape, g = c->in[1].shape;
-    if (x.rank != 4 || g.rank != 2 || g.dim[0] != x.dim[0] || g.dim[1] != x.dim[3]) {
-        char xs[64], gs[64];
-        return gn_fail(err, GN_E_SHAPE,
-                       "channel_scale: input %s and gate %s; expected [N,H,W,C] and [N,C]",
-                       gn_shape_text(x, xs, sizeof xs), gn_shape_text(g, gs, sizeof gs));
-    }
-    c->out[0].shape = x;
-    return GN_OK;
+    static const char *const names[] = {"input", "gate"};
+    const gn_shape x = c->in[0].shape, gate = gn_shape_of(2, x.dim[0], x.dim[3], 0, 0);
+    if (x.rank != 4 || !gn_shape_equal(c->in[1].shape, gate))
+        return gn_refuse_shapes(c, names, "[N,H,W,C] and [N,C]", err);
+    return same_shape(c, err);
 }
 
 static size_t channel_scale_terms(const gn_call *c)
 {
-    return c->pass == GN_BACKWARD ? c->in[0].shape.dim[1] * c->in[0].shape.dim[2] : 1;
+    return c->pass == GN_BACKWARD ? map_of(c->in[0].shape).HW : 1;
 }
 
 static const gn_op channel_scale_op = {

@@ -110,23 +110,20 @@ static size_t conv2d_work(const gn_call *c)
 {
     const gn_shape in = c->in[0].shape, ws = c->in[1].shape;
     const size_t T = (size_t)c->threads, KK = ws.dim[2] * ws.dim[3];
-    const size_t weights = gn_shape_count(ws), N = in.dim[0];
+    const size_t weights = gn_shape_count(ws);
     if (c->pass != GN_BACKWARD)
         return (weights + T * KK * ws.dim[1]) * sizeof(real);
     const size_t input = weights + T * KK * ws.dim[0];
-    return (input > T * N ? input : T * N) * sizeof(real);
+    return larger(input, T * in.dim[0]) * sizeof(real);
 }
 
 static gn_status conv2d_shape(gn_call *c, gn_err *err)
 {
+    static const char *const names[] = {"input", "weight"};
     const gn_shape x = c->in[0].shape, w = c->in[1].shape;
     if (x.rank != 4 || w.rank != 4 || w.dim[1] != x.dim[3] || w.dim[2] != w.dim[3] ||
-        w.dim[2] % 2 == 0) {
-        char xs[64], ws[64];
-        return gn_fail(err, GN_E_SHAPE,
-                       "conv2d: input %s and weight %s; expected [N,H,W,C] and [O,C,K,K], K odd",
-                       gn_shape_text(x, xs, sizeof xs), gn_shape_text(w, ws, sizeof ws));
-    }
+        w.dim[2] % 2 == 0)
+        return gn_refuse_shapes(c, names, "[N,H,W,C] and [O,C,K,K], K odd", err);
     c->out[0].shape = gn_shape_of(4, x.dim[0], x.dim[1], x.dim[2], w.dim[0]);
     return GN_OK;
 }
@@ -137,8 +134,7 @@ static size_t conv2d_terms(const gn_call *c)
     const size_t taps = ws.dim[2] * ws.dim[3];
     if (c->pass != GN_BACKWARD)
         return taps * ws.dim[1];
-    const size_t squares = in.dim[0] * in.dim[1] * in.dim[2];
-    return taps * ws.dim[0] > squares ? taps * ws.dim[0] : squares;
+    return larger(taps * ws.dim[0], in.dim[0] * in.dim[1] * in.dim[2]);
 }
 
 static const gn_op conv2d_op = {

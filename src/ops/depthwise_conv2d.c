@@ -105,30 +105,25 @@ static size_t dw_work(const gn_call *c)
     const gn_shape s = c->in[0].shape;
     const size_t taps = c->in[1].shape.dim[2] * c->in[1].shape.dim[3];
     const size_t chains = taps + 1 + (size_t)c->threads, leaves = 1 + s.dim[0] * taps;
-    const bool sums = c->pass == GN_BACKWARD && leaves > chains;
-    return (sums ? leaves : chains) * s.dim[3] * sizeof(real);
+    const size_t rows = c->pass == GN_BACKWARD ? larger(leaves, chains) : chains;
+    return rows * s.dim[3] * sizeof(real);
 }
 
 static gn_status dw_shape(gn_call *c, gn_err *err)
 {
+    static const char *const names[] = {"input", "weight"};
     const gn_shape x = c->in[0].shape, w = c->in[1].shape;
     if (x.rank != 4 || w.rank != 4 || w.dim[0] != x.dim[3] || w.dim[1] != 1 ||
-        w.dim[2] != w.dim[3] || w.dim[2] % 2 == 0) {
-        char xs[64], ws[64];
-        return gn_fail(err, GN_E_SHAPE,
-                       "depthwise_conv2d: input %s and weight %s; expected [N,H,W,C] and "
-                       "[C,1,K,K], K odd",
-                       gn_shape_text(x, xs, sizeof xs), gn_shape_text(w, ws, sizeof ws));
-    }
-    c->out[0].shape = x;
-    return GN_OK;
+        w.dim[2] != w.dim[3] || w.dim[2] % 2 == 0)
+        return gn_refuse_shapes(c, names, "[N,H,W,C] and [C,1,K,K], K odd", err);
+    return same_shape(c, err);
 }
 
 static size_t dw_terms(const gn_call *c)
 {
     const gn_shape in = c->in[0].shape, ws = c->in[1].shape;
     const size_t taps = ws.dim[2] * ws.dim[3], squares = in.dim[0] * in.dim[1] * in.dim[2];
-    return c->pass == GN_BACKWARD && squares > taps ? squares : taps;
+    return c->pass == GN_BACKWARD ? larger(squares, taps) : taps;
 }
 
 static const gn_op dw_op = {

@@ -9,40 +9,38 @@
 
 static void pool_forward(const gn_call *c)
 {
-    const gn_shape in = c->in[0].shape;
-    const size_t N = in.dim[0], HW = in.dim[1] * in.dim[2], C = in.dim[3];
-    const real squares = (real)HW;
+    const map_size s = map_of(c->in[0].shape);
+    const real squares = (real)s.HW;
 #pragma omp parallel for schedule(static)
-    for (size_t n = 0; n < N; n++) {
-        const real *x = (const real *)c->in[0].data + n * HW * C;
-        real *y = (real *)c->out[0].data + n * C;
-        row_zero(y, C);
-        for (size_t i = 0; i < HW; i++, x += C)
+    for (size_t n = 0; n < s.N; n++) {
+        const real *x = (const real *)c->in[0].data + n * s.HW * s.C;
+        real *y = (real *)c->out[0].data + n * s.C;
+        row_zero(y, s.C);
+        for (size_t i = 0; i < s.HW; i++, x += s.C)
 #pragma omp simd
-            for (size_t j = 0; j < C; j++)
+            for (size_t j = 0; j < s.C; j++)
                 y[j] += x[j];
 #pragma omp simd
-        for (size_t j = 0; j < C; j++)
+        for (size_t j = 0; j < s.C; j++)
             y[j] /= squares;
     }
 }
 
 static void pool_backward(const gn_call *c)
 {
-    const gn_shape in = c->in[0].shape;
-    const size_t N = in.dim[0], HW = in.dim[1] * in.dim[2], C = in.dim[3];
-    const real squares = (real)HW;
+    const map_size s = map_of(c->in[0].shape);
+    const real squares = (real)s.HW;
     const bool add = adds(c, 0);
 #pragma omp parallel for schedule(static)
-    for (size_t n = 0; n < N; n++) {
-        const real *dy = (const real *)c->dout.data + n * C;
-        real *dx = (real *)c->din[0].data + n * HW * C;
-        real *g = (real *)c->work + (size_t)gn_thread_index() * C;
+    for (size_t n = 0; n < s.N; n++) {
+        const real *dy = (const real *)c->dout.data + n * s.C;
+        real *dx = (real *)c->din[0].data + n * s.HW * s.C;
+        real *g = (real *)c->work + (size_t)gn_thread_index() * s.C;
 #pragma omp simd
-        for (size_t j = 0; j < C; j++)
+        for (size_t j = 0; j < s.C; j++)
             g[j] = dy[j] / squares;
-        for (size_t i = 0; i < HW; i++, dx += C)
-            row_accumulate(dx, g, C, add);
+        for (size_t i = 0; i < s.HW; i++, dx += s.C)
+            row_accumulate(dx, g, s.C, add);
     }
 }
 
@@ -54,19 +52,17 @@ static size_t pool_work(const gn_call *c)
 
 static gn_status pool_shape(gn_call *c, gn_err *err)
 {
+    static const char *const names[] = {"input"};
     const gn_shape x = c->in[0].shape;
-    if (x.rank != 4) {
-        char xs[64];
-        return gn_fail(err, GN_E_SHAPE, "global_avg_pool: input %s; expected [N,H,W,C]",
-                       gn_shape_text(x, xs, sizeof xs));
-    }
+    if (x.rank != 4)
+        return gn_refuse_shapes(c, names, "[N,H,W,C]", err);
     c->out[0].shape = gn_shape_of(2, x.dim[0], x.dim[3], 0, 0);
     return GN_OK;
 }
 
 static size_t pool_terms(const gn_call *c)
 {
-    return c->pass == GN_BACKWARD ? 1 : c->in[0].shape.dim[1] * c->in[0].shape.dim[2];
+    return c->pass == GN_BACKWARD ? 1 : map_of(c->in[0].shape).HW;
 }
 
 static const gn_op pool_op = {

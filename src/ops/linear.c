@@ -109,26 +109,17 @@ static size_t linear_work(const gn_call *c)
     if (c->pass != GN_BACKWARD)
         return 0;
     const size_t T = (size_t)c->threads, count = (N + LINEAR_LEAF - 1) / LINEAR_LEAF;
-    size_t most = T * K;
-    if (most < T * count * LINEAR_BLOCK)
-        most = T * count * LINEAR_BLOCK;
-    if (most < count * O)
-        most = count * O;
-    return most * sizeof(real);
+    return larger(larger(T * K, T * count * LINEAR_BLOCK), count * O) * sizeof(real);
 }
 
 static gn_status linear_shape(gn_call *c, gn_err *err)
 {
+    static const char *const names[] = {"input", "weight", "bias"};
     const gn_shape x = c->in[0].shape, w = c->in[1].shape;
-    char xs[64], ws[64], bs[64];
-    if (x.rank != 2 || w.rank != 2 || w.dim[1] != x.dim[1])
-        return gn_fail(err, GN_E_SHAPE,
-                       "linear: input %s and weight %s; expected [N,K] and [O,K]",
-                       gn_shape_text(x, xs, sizeof xs), gn_shape_text(w, ws, sizeof ws));
-    if (c->nin > 2 && !gn_shape_equal(c->in[2].shape, gn_shape_of(1, w.dim[0], 0, 0, 0)))
-        return gn_fail(err, GN_E_SHAPE, "linear: bias %s with weight %s; expected [%zu]",
-                       gn_shape_text(c->in[2].shape, bs, sizeof bs),
-                       gn_shape_text(w, ws, sizeof ws), w.dim[0]);
+    const gn_shape bias = gn_shape_of(1, w.dim[0], 0, 0, 0);
+    if (x.rank != 2 || w.rank != 2 || w.dim[1] != x.dim[1] ||
+        (c->nin > 2 && !gn_shape_equal(c->in[2].shape, bias)))
+        return gn_refuse_shapes(c, names, "[N,K] and [O,K], and [O] for a bias", err);
     c->out[0].shape = gn_shape_of(2, x.dim[0], w.dim[0], 0, 0);
     return GN_OK;
 }
@@ -138,7 +129,7 @@ static size_t linear_terms(const gn_call *c)
     const size_t N = c->in[0].shape.dim[0], O = c->in[1].shape.dim[0];
     if (c->pass != GN_BACKWARD)
         return c->in[0].shape.dim[1] + (c->nin > 2 ? 1 : 0);
-    return N > O ? N : O;
+    return larger(N, O);
 }
 
 static const gn_op linear_op = {

@@ -49,14 +49,11 @@ static size_t mse_work(const gn_call *c)
 
 static gn_status mse_shape(gn_call *c, gn_err *err)
 {
+    static const char *const names[] = {"value", "target"};
     const gn_shape v = c->in[0].shape, z = c->in[1].shape;
     const bool column = v.rank == 1 || (v.rank == 2 && v.dim[1] == 1);
-    if (!column || z.rank != 1 || z.dim[0] != v.dim[0]) {
-        char vs[64], zs[64];
-        return gn_fail(err, GN_E_SHAPE,
-                       "mean_squared_error: value %s and target %s; expected [N,1] or [N], and [N]",
-                       gn_shape_text(v, vs, sizeof vs), gn_shape_text(z, zs, sizeof zs));
-    }
+    if (!column || z.rank != 1 || z.dim[0] != v.dim[0])
+        return gn_refuse_shapes(c, names, "[N,1] or [N], and [N]", err);
     c->out[0].shape = gn_shape_of(1, 1, 0, 0, 0);
     return GN_OK;
 }

@@ -58,4 +58,27 @@ static inline size_t one_term(const gn_call *c)
     return 1;
 }
 
+static inline gn_status same_shape(gn_call *c, gn_err *err)
+{
+    (void)err;
+    c->out[0].shape = c->in[0].shape;
+    return GN_OK;
+}
+
+/* Refuses the inputs' shapes: "OP: NAME [..] and NAME [..]; expected ...".  A name each. */
+gn_status gn_refuse_shapes(const gn_call *c, const char *const *name, const char *expected,
+                           gn_err *err);
+
+static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* A map seen as N images of HW squares of C channels; a vector is an image of one square. */
+typedef struct map_size {
+    size_t N, HW, C;
+} map_size;
+
+static inline map_size map_of(gn_shape s)
+{
+    return (map_size){s.dim[0], s.rank == 4 ? s.dim[1] * s.dim[2] : 1, s.dim[s.rank - 1]};
+}
+
 #endif

@@ -28,16 +28,9 @@ static void relu_backward(const gn_call *c)
         dx[i] = accumulate(dx[i], y[i] <= 0 ? (real)0 : dy[i], add);
 }
 
-static gn_status relu_shape(gn_call *c, gn_err *err)
-{
-    (void)err;
-    c->out[0].shape = c->in[0].shape;
-    return GN_OK;
-}
-
 static const gn_op relu_op = {
     .name = "relu", .min_in = 1, .max_in = 1, .nout = 1,
-    .reads = GN_OUT(0), .shape = relu_shape, .terms = one_term,
+    .reads = GN_OUT(0), .shape = same_shape, .terms = one_term,
 };
 
 static const gn_row relu_row = {

@@ -29,16 +29,9 @@ static void sigmoid_backward(const gn_call *c)
         dx[i] = accumulate(dx[i], dy[i] * (1 - s[i]) * s[i], add);
 }
 
-static gn_status sigmoid_shape(gn_call *c, gn_err *err)
-{
-    (void)err;
-    c->out[0].shape = c->in[0].shape;
-    return GN_OK;
-}
-
 static const gn_op sigmoid_op = {
     .name = "sigmoid", .min_in = 1, .max_in = 1, .nout = 1,
-    .reads = GN_OUT(0), .shape = sigmoid_shape, .terms = one_term,
+    .reads = GN_OUT(0), .shape = same_shape, .terms = one_term,
 };
 
 static const gn_row sigmoid_row = {

@@ -88,13 +88,10 @@ static size_t sce_work(const gn_call *c)
 
 static gn_status sce_shape(gn_call *c, gn_err *err)
 {
-    const gn_shape x = c->in[0].shape, t = c->in[1].shape;
-    if (x.rank != 2 || x.dim[1] == 0 || !gn_shape_equal(x, t)) {
-        char xs[64], ts[64];
-        return gn_fail(err, GN_E_SHAPE,
-                       "softmax_cross_entropy: logits %s and target %s; expected two of [N,A]",
-                       gn_shape_text(x, xs, sizeof xs), gn_shape_text(t, ts, sizeof ts));
-    }
+    static const char *const names[] = {"logits", "target"};
+    const gn_shape x = c->in[0].shape;
+    if (x.rank != 2 || x.dim[1] == 0 || !gn_shape_equal(x, c->in[1].shape))
+        return gn_refuse_shapes(c, names, "two of [N,A]", err);
     c->out[0].shape = gn_shape_of(1, 1, 0, 0, 0);
     c->out[1].shape = x;
     return GN_OK;

@@ -28,16 +28,9 @@ static void tanh_backward(const gn_call *c)
         dx[i] = accumulate(dx[i], dy[i] * fma_real(-y[i], y[i], (real)1), add);
 }
 
-static gn_status tanh_shape(gn_call *c, gn_err *err)
-{
-    (void)err;
-    c->out[0].shape = c->in[0].shape;
-    return GN_OK;
-}
-
 static const gn_op tanh_op = {
     .name = "tanh", .min_in = 1, .max_in = 1, .nout = 1,
-    .reads = GN_OUT(0), .shape = tanh_shape, .terms = one_term,
+    .reads = GN_OUT(0), .shape = same_shape, .terms = one_term,
 };
 
 static const gn_row tanh_row = {
