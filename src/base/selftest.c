@@ -70,10 +70,10 @@ static int fma_cases(void)
         {INFINITY, 0.0f, 1.0f, NAN}, {INFINITY, 1.0f, -INFINITY, NAN},
         {-0.0f, 1.0f, -0.0f, -0.0f}, {-0.0f, 1.0f, 0.0f, 0.0f},
         {FLT_MAX, 2.0f, -FLT_MAX, FLT_MAX}};
-    int right = 1;
     for (size_t i = 0; i < COUNT(cases); i++)
-        right &= same(gn_fmaf(cases[i][0], cases[i][1], cases[i][2]), cases[i][3]);
-    return right;
+        if (!same(gn_fmaf(cases[i][0], cases[i][1], cases[i][2]), cases[i][3]))
+            return 0;
+    return 1;
 }
 
 /* Arguments and values: those nearest to a boundary between two floats, a plain one, the ends. */
@@ -94,12 +94,14 @@ static const volatile float tanh_spots[SPOTS][2] = {
     {0x1.5969ap+2f, 0x1.fffaap-1f}, {0x1.a83722p-6f, 0x1.a81eep-6f}, {0x1p-1f, 0x1.d9353ep-2f},
     {-0.0f, -0.0f}, {10.0f, 1.0f}, {-INFINITY, -1.0f}, {0x1p-149f, 0x1p-149f}};
 
+/* Stops at the first wrong one: in a broken state, the integers of exact.c may not come to an end
+ * for the special values at the end of each list. */
 static int holds(float (*function)(float), const volatile float (*spot)[2])
 {
-    int right = 1;
     for (int i = 0; i < SPOTS; i++)
-        right &= same(function(spot[i][0]), spot[i][1]);
-    return right;
+        if (!same(function(spot[i][0]), spot[i][1]))
+            return 0;
+    return 1;
 }
 
 /* The byte order is no failure, since files are written a byte at a time, but worth a line in a
