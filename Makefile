@@ -109,7 +109,7 @@ $(BUILD)/digest: $(BUILD)/tests/digest.o $(DIGEST_OBJ)
 train: deps  ## train a small network on built-in games, checkpointing on: two minutes or so
 	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/gomokunet
 	$(BUILD)/gomokunet train --num-blocks 6 --channels 48 --use-checkpoint --compare \
-	    --batch-size 64 --seed 2 --steps 350 --eval-every 100 --out $(BUILD)/run
+	    --batch-size 64 --seed 2 --steps 600 --eval-every 150 --out $(BUILD)/run
 
 BATCH    ?= 1024
 BLOCKS   ?= 30
