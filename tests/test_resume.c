@@ -123,6 +123,13 @@ Test(resume, what_changes_bits_cannot_be_changed)
     HAS(shell_err, "nowhere", "no sound state");
 }
 
+Test(resume, a_policy_given_anew_counts)
+{
+    cr_assert_eq(gomokunet("train %s --steps 3 --checkpoint none --out part", NET), 0);
+    cr_assert_eq(gomokunet("train --resume part --steps 4 --use-checkpoint --compare"), 0);
+    HAS(shell_out, "checkpoint block", "same SHA-256");
+}
+
 Test(resume, other_games_are_refused)
 {
     cr_assert_eq(gomokunet("games --make 30 --board-size 5 --out g.gomoku"), 0);

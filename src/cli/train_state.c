@@ -64,6 +64,14 @@ static int list_states(const char *run, uint64_t steps[MAX_STATES])
 
 /* --- Resuming ------------------------------------------------------------------------------ */
 
+static bool given(const command *c, const char *name)
+{
+    for (int i = 0; i < c->count; i++)
+        if (strcmp(c->options[i].name, name) == 0)
+            return c->given[i];
+    return false;
+}
+
 static bool restore_option(const training *t, int index)
 {
     const option *o = &t->command->options[index];
@@ -77,6 +85,9 @@ static bool restore_option(const training *t, int index)
                 "changed; start a new one for that\n", o->name);
         return false;
     }
+    /* --use-checkpoint given anew counts, not the policy that the run was started with. */
+    if (strcmp(o->name, "checkpoint") == 0 && given(t->command, "use-checkpoint"))
+        return true;
     return text == NULL || option_set(t->command, o, text);
 }
 
@@ -107,7 +118,6 @@ int train_find_state(training *t)
                 t->options.resume);
         return EXIT_USAGE;
     }
-    /* A checkpoint policy given anew replaces both options that may have set the old one. */
     for (int i = 0; i < t->command->count; i++)
         if (!restore_option(t, i))
             return EXIT_USAGE;
