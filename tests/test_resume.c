@@ -89,6 +89,8 @@ Test(resume, sgd_and_compat_statistics_too)
                        "--use-checkpoint --torch-compat-bn";
     cr_assert_eq(gomokunet("train %s %s --steps 24 --out whole", NET, more), 0);
     cr_assert_eq(gomokunet("train %s %s --steps 9 --out part", NET, more), 0);
+    cr_assert_eq(gomokunet("train --resume part --steps 24 --checkpoint none"), 2);
+    HAS(shell_err, "--checkpoint belongs to the run");
     cr_assert_eq(gomokunet("train --resume part --steps 24"), 0);
     same_as_whole("part");
 }

@@ -78,8 +78,12 @@ static bool restore_option(const training *t, int index)
     char key[80];
     snprintf(key, sizeof key, "option.%s", o->name);
     const char *text = gn_reader_metadata(t->state, key);
+    /* Under --torch-compat-bn the policy decides which running statistics are updated twice. */
+    const char *compat = gn_reader_metadata(t->state, "option.torch-compat-bn");
+    const bool policy =
+        strcmp(o->name, "checkpoint") == 0 || strcmp(o->name, "use-checkpoint") == 0;
     if (t->command->given[index]) {
-        if (is_free(o->name))
+        if (is_free(o->name) && !(policy && compat != NULL && *compat != '\0'))
             return true;
         fprintf(stderr, "gomokunet train: --%s belongs to the run that is resumed and cannot be "
                 "changed; start a new one for that\n", o->name);
