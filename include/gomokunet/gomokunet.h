@@ -38,5 +38,6 @@
 #include "gomokunet/net.h"        /* GomokuNet itself; model files */
 #include "gomokunet/data.h"       /* game records, positions, batches */
 #include "gomokunet/train.h"      /* optimisers, sessions, evaluation */
+#include "gomokunet/golden.h"     /* golden tensors for other implementations */
 
 #endif
