@@ -39,6 +39,51 @@ gn_golden gn_golden_default(void);
  * GN_E_PLATFORM where the self-test fails, GN_E_CONFIG, GN_E_NUMERIC, GN_E_IO, GN_E_NOMEM. */
 gn_status gn_golden_write(const char *path, const gn_golden *golden, gn_err *err);
 
+/* --- Verdicts ------------------------------------------------------------------------------- */
+
+/* From best to worst.  bits: what the contract gives on the candidate's own inputs; bound: what
+ * float32 may give in any order; tf32, bf16, fp16, ftz: what that precision gives; transform: what a
+ * Winograd or FFT convolution may give; unjudged: there is nothing to judge it by. */
+typedef enum gn_verdict {
+    GN_VERDICT_BITS, GN_VERDICT_BOUND, GN_VERDICT_FTZ, GN_VERDICT_TRANSFORM, GN_VERDICT_TF32,
+    GN_VERDICT_FP16, GN_VERDICT_BF16, GN_VERDICT_UNJUDGED, GN_VERDICT_WRONG
+} gn_verdict;
+const char *gn_verdict_name(gn_verdict verdict);
+
+enum { GN_ULP_BINS = 12 };
+
+/* What was found out about one tensor. */
+typedef struct gn_finding {
+    char name[160];
+    gn_verdict verdict;
+    char note[160];          /* what is wrong with it as a whole: missing, another shape, ... */
+    size_t elements, different; /* from the contract's result */
+    size_t histogram[GN_ULP_BINS]; /* elements 0, 1, 2-3, 4-7, ... units in the last place off */
+    uint32_t max_ulp;
+    double max_error_over_bound;
+    size_t element;          /* of that, in our layout; `index` says it in the file's */
+    char index[64];          /* "[n,c,h,w]" */
+    float expected, got;     /* there: the contract's result on the candidate's own inputs */
+    double truth;
+    double spread, envelope; /* rms error in u sqrt(sum (ab)^2), and the worst of float32's own */
+    double rms_error, reference_rms_error; /* against float64: who is nearer */
+} gn_finding;
+
+typedef struct gn_verification {
+    gn_verdict verdict; /* the worst */
+    gn_finding *finding;
+    size_t count, room;
+    size_t extra; /* tensors of the candidate that the golden file does not have */
+    char first_extra[160];
+} gn_verification;
+
+/* Judges a candidate's tensors, op by op, each from the candidate's own inputs, by
+ * docs/golden.md.  GN_OK also where things are wrong: read the verdict.  Release with
+ * gn_verification_free.  GN_E_IO, GN_E_FORMAT, GN_E_CONFIG (no golden file), GN_E_NOMEM. */
+gn_status gn_verify(gn_verification *out, const char *golden, const char *candidate, int threads,
+                    gn_err *err);
+void gn_verification_free(gn_verification *verification);
+
 /* Whether a name fits a pattern: * any number of characters, ? one. */
 bool gn_golden_matches(const char *pattern, const char *name);
 

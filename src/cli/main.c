@@ -14,6 +14,7 @@ static const struct {
     {"games", "make, import, check and count games", command_games},
     {"plan", "what each checkpoint policy keeps and costs", command_plan},
     {"golden", "write golden tensors for other implementations", command_golden},
+    {"verify", "judge another implementation's tensors, op by op", command_verify},
     {"gradcheck", "finite differences against backward", command_gradcheck},
     {"info", "version, contract, instruction set, parameters", command_info},
     {"selftest", "does this machine keep the numeric contract?", command_selftest},

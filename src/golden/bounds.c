@@ -1,0 +1,162 @@
+/* Error bounds of single ops, from their own recorded inputs, in units of u = 2^-24.
+ *
+ * An implementation may use another exp or tanh than ours, a few units off, and any order of its
+ * sums.  What the bounds do not allow is another formula.
+ * SPDX-License-Identifier: MIT */
+#include "golden/bounds.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "golden/precision.h"
+#include "golden/terms.h"
+#include "gomokunet/numeric.h"
+
+static const double u = 0x1p-24, tiny = 0x1p-149, smallest_normal = 0x1p-126;
+static double size_of(double x) { return x < 0 ? -x : x; }
+
+bool gn_is(const gn_record *r, const char *op) { return strcmp(r->op->name, op) == 0; }
+
+/* Every element relative to itself. */
+static void relative(double *bound, const double *want, size_t count, double units, double floor)
+{
+    for (size_t i = 0; i < count; i++)
+        bound[i] = units * u * size_of(want[i]) + floor;
+}
+
+/* y = (x - mean) * sc + beta from given statistics.  Some ports fold the mean into the bias, x * sc
+ * + (beta - mean * sc): both are rounding. */
+static void batch_norm_forward(double *bound, const gn_call *c)
+{
+    const double *x = c->in[0].data, *gamma = c->in[1].data, *beta = c->in[2].data;
+    const double *mean = c->out[1].data, *inv = c->out[3].data;
+    const size_t C = c->in[1].shape.dim[0], count = gn_shape_count(c->in[0].shape);
+    for (size_t i = 0; i < count; i++) {
+        const size_t j = i % C;
+        const double sc = size_of(gamma[j] * inv[j]);
+        bound[i] = 4 * u * (sc * (size_of(x[i]) + size_of(mean[j])) + size_of(beta[j])) + tiny;
+    }
+}
+
+/* What the orders of a float32 sum are off at most, and one unit more. */
+static double sum_error(const gn_sum *sum, size_t element, double *a, double *b, size_t count)
+{
+    double want = 0, squares = 0, worst = 0;
+    gn_terms_gather(sum, element, a, b);
+    for (size_t i = 0; i < count; i++) {
+        want += a[i] * b[i];
+        squares += a[i] * b[i] * a[i] * b[i];
+    }
+    for (int o = 0; o < GN_ORDERS; o++) {
+        const double error = size_of(gn_order_sum(o, a, b, count) - want);
+        worst = error > worst ? error : worst;
+    }
+    return 12 * (worst + u * __builtin_sqrt(squares));
+}
+
+/* dx = sc (dy - k1 - xh k2), k1 and k2 being sums over the channel that have errors of their own. */
+static void batch_norm_backward(double *bound, const gn_call *c)
+{
+    const size_t C = c->in[1].shape.dim[0], count = gn_shape_count(c->in[0].shape), M = count / C;
+    const double *x = c->in[0].data, *gamma = c->in[1].data, *dy = c->dout.data;
+    const double *mean = c->out[1].data, *inv = c->out[3].data;
+    double *a = malloc(2 * M * sizeof *a), *b = a == NULL ? NULL : a + M;
+    for (size_t j = 0; j < C; j++) {
+        double s1 = 0, s2 = 0;
+        const gn_sum dgamma = {c, 1}, dbeta = {c, 2};
+        const double e1 = a == NULL ? 0 : sum_error(&dbeta, j, a, b, M) / (double)M;
+        const double e2 = a == NULL ? 0 : sum_error(&dgamma, j, a, b, M) / (double)M;
+        for (size_t i = j; i < count; i += C) {
+            s1 += dy[i];
+            s2 += dy[i] * (x[i] - mean[j]) * inv[j];
+        }
+        const double sc = size_of(gamma[j] * inv[j]);
+        const double k1 = size_of(s1 / (double)M), k2 = size_of(s2 / (double)M);
+        for (size_t i = j; i < count; i += C) {
+            const double xh = (size_of(x[i]) + size_of(mean[j])) * inv[j];
+            bound[i] = sc * (e1 + xh * e2 + 8 * u * (size_of(dy[i]) + k1 + xh * k2)) + tiny;
+        }
+    }
+    free(a);
+}
+
+/* With d = x - m rounded, exp(d) is off by (|d| + 4) u, their sum by the weighted mean of that and
+ * a unit a term; log p inherits both.  So p's S is p (4 + |d| + mean |d|), and the loss's
+ * sum of t (4 + |d| + mean |d| + |log sum| + |log p|).  `each`: gradients, else the loss. */
+static void cross_entropy(double *bound, const gn_call *c, bool each)
+{
+    const gn_shape s = c->in[0].shape;
+    const size_t cells = s.dim[1];
+    double loss = 0, positions = 0;
+    for (size_t n = 0; n < s.dim[0]; n++) {
+        const double *x = (const double *)c->in[0].data + n * cells;
+        const double *t = (const double *)c->in[1].data + n * cells;
+        const double *p = (const double *)c->out[1].data + n * cells;
+        double m = x[0], mean = 0, total = 0;
+        for (size_t i = 0; i < cells; i++)
+            m = x[i] > m ? x[i] : m;
+        for (size_t i = 0; i < cells; i++) {
+            mean += p[i] * (m - x[i]);
+            total += t[i];
+        }
+        positions += total > 0 ? 1 : 0;
+        for (size_t i = 0; i < cells; i++) {
+            const double d = m - x[i], log_sum = size_of(gn_log(p[i]) + d);
+            loss += t[i] * (4 + d + mean + log_sum + size_of(d + log_sum));
+            if (each)
+                bound[n * cells + i] = u * (p[i] * size_of(total) * (4 + d + mean) * 8 +
+                                            4 * size_of(t[i]));
+        }
+    }
+    for (size_t i = 0; each && positions > 0 && i < s.dim[0] * cells; i++)
+        bound[i] = bound[i] / positions + tiny;
+    if (!each)
+        bound[0] = positions > 0 ? 8 * u * loss / positions : 0;
+}
+
+void gn_bound_forward(double *bound, const gn_replay *replay, int record)
+{
+    const gn_record *r = gn_tape_record_at(replay->net->tape, record);
+    const gn_call c = gn_replay_call(replay, record, GN_FORWARD);
+    const size_t count = gn_shape_count(c.out[0].shape);
+    if (gn_is(r, "batch_norm"))
+        batch_norm_forward(bound, &c);
+    else if (gn_is(r, "softmax_cross_entropy"))
+        cross_entropy(bound, &c, false);
+    else if (gn_is(r, "sigmoid")) /* 1/(1+exp(-x)) gives 0 where the truth is denormal */
+        relative(bound, c.out[0].data, count, 4, smallest_normal);
+    else if (gn_is(r, "tanh"))
+        relative(bound, c.out[0].data, count, 4, tiny);
+    else if (gn_is(r, "mean_squared_error"))
+        relative(bound, c.out[0].data, count, 8, tiny);
+    else if (gn_is(r, "add") || gn_is(r, "channel_scale")) /* one rounding */
+        relative(bound, c.out[0].data, count, 1.001, tiny);
+    else /* relu, flatten: exact */
+        relative(bound, c.out[0].data, count, 0, 0);
+}
+
+/* dx = dy (1 - y^2): the difference is rounded twice. */
+static void tanh_backward(double *bound, const gn_call *c)
+{
+    const double *y = c->out[0].data, *dy = c->dout.data;
+    for (size_t i = 0; i < gn_shape_count(c->out[0].shape); i++)
+        bound[i] = 4 * u * size_of(dy[i]) * (y[i] * y[i] + size_of(1 - y[i] * y[i])) + tiny;
+}
+
+void gn_bound_backward(double *bound, const gn_replay *replay, int record)
+{
+    const gn_record *r = gn_tape_record_at(replay->net->tape, record);
+    const gn_call c = gn_replay_call(replay, record, GN_BACKWARD);
+    const size_t count = gn_shape_count(c.in[0].shape);
+    const double *want = replay->grad[GN_LANE_TRUTH][r->in[0]];
+    if (gn_is(r, "batch_norm"))
+        batch_norm_backward(bound, &c);
+    else if (gn_is(r, "softmax_cross_entropy"))
+        cross_entropy(bound, &c, true);
+    else if (gn_is(r, "tanh"))
+        tanh_backward(bound, &c);
+    else if (gn_is(r, "sigmoid") || gn_is(r, "mean_squared_error"))
+        relative(bound, want, count, 4, tiny);
+    else /* relu, flatten, add: copies */
+        relative(bound, want, count, 0, 0);
+}

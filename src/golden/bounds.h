@@ -1,0 +1,17 @@
+/* How far float32 may be off in ops that are no plain sums of products.
+ * SPDX-License-Identifier: MIT */
+#ifndef GN_GOLDEN_BOUNDS_H
+#define GN_GOLDEN_BOUNDS_H
+
+#include "golden/replay.h"
+
+/* The op's name is this one. */
+bool gn_is(const gn_record *record, const char *op);
+
+/* Bounds of the elements of output 0 of a record that was run in the truth's lane. */
+void gn_bound_forward(double *bound, const gn_replay *replay, int record);
+
+/* The same of the gradient of input 0, from the gradient of output 0. */
+void gn_bound_backward(double *bound, const gn_replay *replay, int record);
+
+#endif

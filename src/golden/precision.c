@@ -1,0 +1,89 @@
+/* Summing in any order and any precision; see precision.h.  SPDX-License-Identifier: MIT */
+#include "golden/precision.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "gomokunet/numeric.h"
+
+const char *gn_precision_name(gn_precision p)
+{
+    static const char *const names[GN_PRECISIONS] = {"tf32", "tf32", "tf32", "bf16",
+                                                     "bf16", "fp16", "ftz"};
+    return names[p];
+}
+
+enum { FLOAT_BITS = 24, EVEN, AWAY, ZERO };
+
+/* Keeps `bits` significant bits of a float. */
+static float keep(float x, int bits, int mode)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    if ((u & 0x7f800000) == 0x7f800000)
+        return x;
+    const uint32_t unit = 1u << (FLOAT_BITS - bits), half = unit >> 1;
+    if (mode == AWAY)
+        u += half;
+    else if (mode == EVEN)
+        u += half - 1 + ((u / unit) & 1);
+    u &= ~(unit - 1);
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* Half precision: 11 bits, but fixed steps of 2^-24 below 2^-14; above 65504 it is infinite. */
+static double to_half(double x)
+{
+    const double size = x < 0 ? -x : x, step = 0x1p-24;
+    if (size < 0x1p-14) {
+        const double shift = 0x1.8p52 * step;
+        return (x + shift) - shift;
+    }
+    const double y = (double)keep((float)x, 11, EVEN);
+    return y > 65504 || y < -65504 ? x / 0.0 : y;
+}
+
+double gn_precision_round(gn_precision p, double x)
+{
+    const float f = (float)x;
+    switch (p) {
+    case GN_TF32_NEAREST: return (double)keep(f, 11, EVEN);
+    case GN_TF32_AWAY: return (double)keep(f, 11, AWAY);
+    case GN_TF32_TRUNCATED: return (double)keep(f, 11, ZERO);
+    case GN_BF16_NEAREST: return (double)keep(f, 8, EVEN);
+    case GN_BF16_TRUNCATED: return (double)keep(f, 8, ZERO);
+    case GN_FP16_NEAREST: return to_half(x);
+    case GN_FLUSH: return x < 0x1p-126 && x > -0x1p-126 ? 0 : x;
+    }
+    return x;
+}
+
+double gn_precision_sum(gn_precision p, const double *a, const double *b, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += gn_precision_round(p, a[i]) * gn_precision_round(p, b[i]);
+    return p == GN_FLUSH ? gn_precision_round(p, sum) : sum;
+}
+
+double gn_order_sum(int order, const double *a, const double *b, size_t count)
+{
+    enum { LANES = 32 };
+    float lane[LANES] = {0};
+    for (size_t i = 0; i < count; i++) {
+        const float x = (float)a[i], y = (float)b[i];
+        float *sum = &lane[order == 2 ? i % LANES : 0];
+        if (order == 0) {
+            *sum = gn_fmaf(x, y, *sum);
+        } else {
+            const float product = x * y;
+            *sum += product;
+        }
+    }
+    for (int step = 1; step < LANES && order == 2; step *= 2)
+        for (int i = 0; i + step < LANES; i += 2 * step)
+            lane[i] += lane[i + step];
+    return (double)lane[0];
+}
