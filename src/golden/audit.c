@@ -321,10 +321,10 @@ static size_t bound_gradient(gn_audit *a, gn_value v, const sums *s, int last, d
         gn_bound_backward(bound, p, last);
         return 0;
     }
-    /* Each contribution is rounded, and so is each addition. */
+    /* Each contribution is rounded, and so are its recorded inputs and each addition. */
     const double *S = p->grad[GN_LANE_ABSOLUTE][v];
     for (size_t i = 0; i < count; i++)
-        bound[i] = (s->count + 0.001) * u * S[i] + s->count * tiny;
+        bound[i] = (s->count + 2.001) * u * S[i] + s->count * tiny;
     return 0;
 }
 

@@ -114,6 +114,15 @@ static void cross_entropy(double *bound, const gn_call *c, bool each)
         bound[0] = positions > 0 ? 8 * u * loss / positions : 0;
 }
 
+/* One rounding; and the recorded inputs may be roundings of what a wider or fused computation
+ * added, a unit each. */
+static void add_forward(double *bound, const gn_call *c)
+{
+    const double *a = c->in[0].data, *b = c->in[1].data, *y = c->out[0].data;
+    for (size_t i = 0; i < gn_shape_count(c->out[0].shape); i++)
+        bound[i] = 1.001 * u * (size_of(y[i]) + size_of(a[i]) + size_of(b[i])) + tiny;
+}
+
 void gn_bound_forward(double *bound, const gn_replay *replay, int record)
 {
     const gn_record *r = gn_tape_record_at(replay->net->tape, record);
@@ -129,8 +138,10 @@ void gn_bound_forward(double *bound, const gn_replay *replay, int record)
         relative(bound, c.out[0].data, count, 4, tiny);
     else if (gn_is(r, "mean_squared_error"))
         relative(bound, c.out[0].data, count, 8, tiny);
-    else if (gn_is(r, "add") || gn_is(r, "channel_scale")) /* one rounding */
-        relative(bound, c.out[0].data, count, 1.001, tiny);
+    else if (gn_is(r, "channel_scale"))
+        relative(bound, c.out[0].data, count, 3.001, tiny);
+    else if (gn_is(r, "add"))
+        add_forward(bound, &c);
     else /* relu, flatten: exact */
         relative(bound, c.out[0].data, count, 0, 0);
 }

@@ -93,8 +93,11 @@ gn_shape gn_replay_file_shape(const gn_replay *r, gn_value v)
     return s.rank == 4 ? gn_shape_of(4, s.dim[0], s.dim[3], s.dim[1], s.dim[2]) : s;
 }
 
+/* A scalar may be written as [1]. */
 static bool has_shape(const gn_entry *e, gn_shape s)
 {
+    if (e->type == GN_F32 && s.rank == 0 && e->rank == 1 && e->dim[0] == 1)
+        return true;
     bool same = e->type == GN_F32 && e->rank == s.rank;
     for (int i = 0; i < s.rank && same; i++)
         same = e->dim[i] == s.dim[i];
