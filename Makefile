@@ -135,6 +135,22 @@ $(BUILD)/tests/%.o: tests/%.c
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.a
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion $(MPFR_LIB)
 
+# The program once more, with calls that can be told to fail.
+WRAPPED := malloc calloc realloc aligned_alloc strdup open_memstream fopen gzopen opendir fwrite \
+           fread fflush gzclose fclose fsync rename mkdir ftruncate
+comma   := ,
+
+$(BUILD)/tests/faulty: $(CLI_OBJ) $(BUILD)/tests/faults/wrap.o $(BUILD)/libgomokunet.a
+	@echo "  LD    $@"
+	$(Q)$(LINK) $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/faults/faults: $(BUILD)/tests/faults/faults.o
+	$(Q)$(LINK) -o $@ $^
+
+.PHONY: faults
+faults: $(BUILD)/gomokunet $(BUILD)/tests/faulty $(BUILD)/tests/faults/faults  ## every call fails once
+	$(BUILD)/tests/faults/faults $(BUILD)/gomokunet $(BUILD)/tests/faulty
+
 .PHONY: test test-programs digest
 test: deps  ## build and run all tests
 	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest

@@ -2,6 +2,7 @@
 #include "cli/records.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 enum { COMPLAINTS_SHOWN = 10 };
 
@@ -27,7 +28,9 @@ int records_read(gn_games *games, const text_list *paths, int board_size, bool s
     for (int i = 0; i < paths->count; i++)
         if (gn_games_read(games, paths->item[i], &total, &err) != GN_OK) {
             tell(command_name, &err);
-            return err.status == GN_E_NOMEM ? EXIT_RUNTIME : EXIT_USAGE;
+            /* What is there and cannot be read is no mistake of the user. */
+            const bool there = err.status == GN_E_IO && access(paths->item[i], F_OK) == 0;
+            return err.status == GN_E_NOMEM || there ? EXIT_RUNTIME : EXIT_USAGE;
         }
     if (c.count > COMPLAINTS_SHOWN)
         fprintf(stderr, "gomokunet %s: and %zu more\n", command_name, c.count - COMPLAINTS_SHOWN);

@@ -15,6 +15,11 @@ static FILE *open_lines(const training *t, const char *path)
     const char *text = t->state == NULL ? NULL : gn_reader_metadata(t->state, "metrics_bytes");
     FILE *f = fopen(path, t->state == NULL ? "w" : "r+");
     const long bytes = text == NULL ? 0 : strtol(text, NULL, 10);
+    if (f != NULL && (fseek(f, 0, SEEK_END) != 0 || ftell(f) < bytes)) {
+        fclose(f);
+        errno = ENODATA; /* lines are missing that the state knows of */
+        return NULL;
+    }
     if (f != NULL && (ftruncate(fileno(f), (off_t)bytes) != 0 || fseek(f, bytes, SEEK_SET) != 0)) {
         fclose(f);
         return NULL;
@@ -24,9 +29,10 @@ static FILE *open_lines(const training *t, const char *path)
 
 long metrics_position(training *t)
 {
-    const long position = fflush(t->metrics) == 0 && fsync(fileno(t->metrics)) == 0
-                              ? ftell(t->metrics)
-                              : -1;
+    /* The error of an earlier line stays with the stream: a later flush may succeed. */
+    const bool good = fflush(t->metrics) == 0 && !ferror(t->metrics) &&
+                      fsync(fileno(t->metrics)) == 0;
+    const long position = good ? ftell(t->metrics) : -1;
     if (position < 0)
         fprintf(stderr, "gomokunet train: %s/metrics.jsonl: cannot write: %s\n", t->options.out,
                 strerror(errno));

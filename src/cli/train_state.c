@@ -41,13 +41,13 @@ static void path_of(const char *run, uint64_t step, char *path)
     snprintf(path, PATH_ROOM, "%s/state/step-%012" PRIu64 ".safetensors", run, step);
 }
 
-/* The steps of the states in a run folder, newest first. */
+/* The steps of the states in a run folder, newest first; -1 and errno where it cannot be read. */
 static int list_states(const char *run, uint64_t steps[MAX_STATES])
 {
     char path[PATH_ROOM];
     snprintf(path, sizeof path, "%s/state", run);
     DIR *folder = opendir(path);
-    int count = 0;
+    int count = folder == NULL ? -1 : 0;
     for (struct dirent *e; folder != NULL && (e = readdir(folder)) != NULL && count < MAX_STATES;) {
         char *end;
         if (strncmp(e->d_name, "step-", 5) != 0)
@@ -58,7 +58,8 @@ static int list_states(const char *run, uint64_t steps[MAX_STATES])
     }
     if (folder != NULL)
         closedir(folder);
-    qsort(steps, (size_t)count, sizeof *steps, newest_first);
+    if (count > 0)
+        qsort(steps, (size_t)count, sizeof *steps, newest_first);
     return count;
 }
 
@@ -92,7 +93,11 @@ static bool restore_option(const training *t, int index)
     /* --use-checkpoint given anew counts, not the policy that the run was started with. */
     if (strcmp(o->name, "checkpoint") == 0 && given(t->command, "use-checkpoint"))
         return true;
-    return text == NULL || option_set(t->command, o, text);
+    if (text == NULL || option_set(t->command, o, text))
+        return true;
+    fprintf(stderr, "gomokunet train: %s: cannot restore --%s \"%.100s\"\n", t->state_path, o->name,
+            text);
+    return false;
 }
 
 /* Opens a state and checks all of it; a word on stderr where it is not sound. */
@@ -115,6 +120,11 @@ int train_find_state(training *t)
 {
     uint64_t steps[MAX_STATES];
     const int count = list_states(t->options.resume, steps);
+    if (count < 0 && errno != ENOENT) {
+        fprintf(stderr, "gomokunet train: --resume %s: cannot read its state folder: %s\n",
+                t->options.resume, strerror(errno));
+        return EXIT_RUNTIME;
+    }
     for (int i = 0; i < count && t->state == NULL; i++)
         open_state(t, steps[i]);
     if (t->state == NULL) {
@@ -124,7 +134,7 @@ int train_find_state(training *t)
     }
     for (int i = 0; i < t->command->count; i++)
         if (!restore_option(t, i))
-            return EXIT_USAGE;
+            return t->command->given[i] ? EXIT_USAGE : EXIT_RUNTIME;
     t->options.out = t->options.resume;
     return EXIT_GOOD;
 }
@@ -180,7 +190,10 @@ int train_save_state(training *t, uint64_t step)
     notes[++count] = (gn_note){"data", t->data_digest};
     char path[PATH_ROOM];
     snprintf(path, sizeof path, "%s/state", t->options.out);
-    gn_status st = machine_make_folder(path, &err);
+    /* A run folder that someone removed is not made anew: its metrics would be lost silently. */
+    gn_status st = machine_is_folder(t->options.out)
+                       ? machine_make_folder(path, &err)
+                       : gn_fail(&err, GN_E_IO, "%s: the run folder is gone", t->options.out);
     path_of(t->options.out, step, path);
     if (st == GN_OK)
         st = gn_session_save_state(t->session, path, step, notes, count + 1, &err);

@@ -13,6 +13,7 @@
 
 #include "data/game.h"
 #include "data/record.h"
+#include "io/file.h"
 
 static bool is_blank(char c)
 {
@@ -161,8 +162,7 @@ gn_status gn_games_write(const gn_games *games, const char *path, gn_err *err)
     bool good = file != NULL && write_games(games, file);
     if (file != NULL)
         good = gzclose(file) == Z_OK && good; /* the last bytes go out here */
-    good = good && rename(temporary, path) == 0;
-    gn_status st = GN_OK;
+    gn_status st = good ? gn_file_publish(temporary, path, err) : GN_OK;
     if (!good) {
         st = gn_fail(err, GN_E_IO, "%s: cannot write it: %s", path,
                      errno != 0 ? strerror(errno) : "no memory");
