@@ -133,7 +133,7 @@ $(BUILD)/tests/%.o: tests/%.c
 	$(Q)$(call compile,-O2) -Itests $(mpfr) -c $< -o $@
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.a
-	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion $(MPFR_LIB)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion -lm $(MPFR_LIB)
 
 .PHONY: test test-programs digest
 test: deps  ## build and run all tests

@@ -84,7 +84,7 @@ typedef struct gn_update {
     void (*adamw)(void *param, void *first, void *second, const void *gradient, size_t count,
                   double coef, const gn_adamw *adamw);
     void (*sgd)(void *param, void *velocity, const void *gradient, size_t count, double coef,
-                double rate, double momentum, double decay);
+                double rate, double momentum, double decay, bool nesterov);
     /* count: the squares that the statistics were taken over. */
     void (*running)(void *running_mean, void *running_var, const void *mean, const void *m2,
                     size_t channels, size_t count, double momentum);

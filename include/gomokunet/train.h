@@ -20,6 +20,7 @@ typedef struct gn_optimizer_config {
     gn_optimizer_kind kind;
     double beta1, beta2, eps; /* AdamW */
     double momentum;          /* SGD */
+    bool nesterov;            /* SGD: steps along g + momentum * velocity; needs momentum > 0 */
     double weight_decay;      /* decoupled (AdamW) or added to the gradient (SGD); all tensors */
     double clip;              /* largest global gradient norm; 0: no clipping */
 } gn_optimizer_config;
@@ -44,13 +45,19 @@ void gn_optimizer_step(gn_optimizer *optimizer, gn_store *store, double rate);
 
 /* --- The learning rate ----------------------------------------------------------------------- */
 
-/* "constant", or "step:N:F": multiplied by F every N steps.  Computed in double by products. */
+/* "constant"; "step:N:F": multiplied by F every N steps; "cosine:W" or "cosine:W:MIN": rises for W
+ * steps, then falls along half a cosine to MIN (0) at the end of the run.  In double, the same bits
+ * everywhere: docs/numerics.md. */
 typedef struct gn_rate {
-    double base, factor;
-    uint64_t every; /* 0: constant */
+    double base, factor, floor;
+    uint64_t every; /* 0: not in steps */
+    bool cosine;
+    uint64_t warmup, total;
 } gn_rate;
 gn_status gn_rate_parse(gn_rate *out, const char *text, double base, gn_err *err);
-double gn_rate_at(const gn_rate *rate, uint64_t step);
+/* The steps of the whole run, which a cosine needs.  GN_E_CONFIG: none are left after warm-up. */
+gn_status gn_rate_span(gn_rate *rate, uint64_t total, gn_err *err);
+double gn_rate_at(const gn_rate *rate, uint64_t step); /* steps count from 0 */
 
 /* --- A session: everything that a training run holds ------------------------------------------ */
 

@@ -44,6 +44,7 @@ static int resolve(training *t)
     c->weight_decay = o->weight_decay;
     c->momentum = o->momentum;
     c->clip = o->clip;
+    c->nesterov = o->nesterov;
     if (strcmp(o->optimizer, "adamw") != 0 && strcmp(o->optimizer, "sgd") != 0) {
         fprintf(stderr, "gomokunet train: --optimizer \"%s\": expected adamw or sgd\n",
                 o->optimizer);
@@ -221,10 +222,12 @@ int command_train(int argc, char **argv)
         {"epochs", OPT_INT, &o->epochs, 1, 1e6, "N", "passes over the positions"},
         {"steps", OPT_INT, &o->steps, 1, 2e9, "N", "steps, instead of epochs"},
         {"lr", OPT_REAL, &o->lr, 0, 0, "X", "learning rate"},
-        {"lr-schedule", OPT_TEXT, &o->schedule, 0, 0, "S", "constant or step:N:FACTOR"},
+        {"lr-schedule", OPT_TEXT, &o->schedule, 0, 0, "S", 
+         "constant, step:N:FACTOR or cosine:WARMUP[:MIN]"},
         {"optimizer", OPT_TEXT, &o->optimizer, 0, 0, "NAME", "adamw or sgd"},
         {"weight-decay", OPT_REAL, &o->weight_decay, 0, 0, "X", "of all tensors"},
         {"momentum", OPT_REAL, &o->momentum, 0, 0, "X", "of sgd"},
+        {"nesterov", OPT_FLAG, &o->nesterov, 0, 0, NULL, "of sgd: look ahead by the momentum"},
         {"clip", OPT_REAL, &o->clip, 0, 0, "X", "largest gradient norm, 0: no clipping"},
         {"seed", OPT_SEED, &o->seed, 0, 0, "N", "of weights, order, symmetries and the split"},
         {"eval-data", OPT_LIST, &o->eval_data, 0, 0, "PATH", "held-out records; repeatable"},

@@ -13,7 +13,7 @@ typedef struct train_options {
     int batch, epochs, steps, threads, eval_every, save_every;
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
-    bool json, strict, compat_bn, compare, debug;
+    bool nesterov, json, strict, compat_bn, compare, debug;
 } train_options;
 
 /* Everything that a run of the command holds. */

@@ -86,6 +86,8 @@ int train_load_data(training *t)
         return tell("train", &err);
     const uint64_t epochs = (uint64_t)t->options.epochs;
     t->steps = t->options.steps > 0 ? (uint64_t)t->options.steps : epochs * t->sampler.per_epoch;
+    if (gn_rate_span(&t->rate, t->steps, &err) != GN_OK)
+        return tell("train", &err);
     fprintf(t->text, "data: %zu games%s, %zu positions to learn from, %zu held out\n",
             t->games.count + t->eval_games.count,
             t->options.data.count == 0 ? " of the built-in player" : "", t->train.count,

@@ -72,18 +72,32 @@ static bool given(const command *c, const char *name)
     return false;
 }
 
+static bool is_one_of(const char *name, const char *a, const char *b)
+{
+    return strcmp(name, a) == 0 || strcmp(name, b) == 0;
+}
+
+/* Options that are free, but not in this run: under --torch-compat-bn the policy decides which
+ * running statistics are updated twice; a cosine runs over all steps, so their number is in every
+ * rate. */
+static bool is_bound(const training *t, const char *name)
+{
+    const char *compat = gn_reader_metadata(t->state, "option.torch-compat-bn");
+    const char *schedule = gn_reader_metadata(t->state, "option.lr-schedule");
+    if (is_one_of(name, "checkpoint", "use-checkpoint"))
+        return compat != NULL && *compat != '\0';
+    return is_one_of(name, "steps", "epochs") && schedule != NULL &&
+           strncmp(schedule, "cosine", 6) == 0;
+}
+
 static bool restore_option(const training *t, int index)
 {
     const option *o = &t->command->options[index];
     char key[80];
     snprintf(key, sizeof key, "option.%s", o->name);
     const char *text = gn_reader_metadata(t->state, key);
-    /* Under --torch-compat-bn the policy decides which running statistics are updated twice. */
-    const char *compat = gn_reader_metadata(t->state, "option.torch-compat-bn");
-    const bool policy =
-        strcmp(o->name, "checkpoint") == 0 || strcmp(o->name, "use-checkpoint") == 0;
     if (t->command->given[index]) {
-        if (is_free(o->name) && !(policy && compat != NULL && *compat != '\0'))
+        if (is_free(o->name) && !is_bound(t, o->name))
             return true;
         fprintf(stderr, "gomokunet train: --%s belongs to the run that is resumed and cannot be "
                 "changed; start a new one for that\n", o->name);

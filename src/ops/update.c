@@ -7,6 +7,7 @@
  *     adamw        g' = g*coef; p1 = p*c0; m = fma(c1, g', b1*m); v = fma(c2*g', g', b2*v)
  *                  p = fma(-c4, m / (sqrt(v)/c3 + eps), p1)
  *     sgd          g' = fma(wd, p, g*coef); m = fma(mu, m, g'); p = fma(-lr, m, p)
+ *     nesterov     the same with p = fma(-lr, fma(mu, m, g'), p)
  *     running      mean' = fma(k, mean, (1-k)*mean'); var' = fma(k, M2/(M-1), (1-k)*var')
  *
  * The coefficients come in double from double hyperparameters and are rounded once, here.
@@ -73,7 +74,7 @@ static void update_adamw(void *param, void *first, void *second, const void *gra
 }
 
 static void update_sgd(void *param, void *velocity, const void *gradient, size_t count,
-                       double coef, double rate, double momentum, double decay)
+                       double coef, double rate, double momentum, double decay, bool nesterov)
 {
     real *p = param, *m = velocity;
     const real *g = gradient;
@@ -82,7 +83,7 @@ static void update_sgd(void *param, void *velocity, const void *gradient, size_t
     for (size_t i = 0; i < count; i++) {
         const real whole = fma_real(wd, p[i], g[i] * c);
         m[i] = fma_real(mu, m[i], whole);
-        p[i] = fma_real(-lr, m[i], p[i]);
+        p[i] = fma_real(-lr, nesterov ? fma_real(mu, m[i], whole) : m[i], p[i]);
     }
 }
 
