@@ -215,6 +215,8 @@ int command_train(int argc, char **argv)
     training t = {.options = defaults()};
     train_options *o = &t.options;
     const option list[] = {
+        {"config", OPT_CALL, &o->config, 0, 0, "FILE",
+         "options from a JSON file, as config.json of a run folder; options given here win"},
         {"data", OPT_LIST, &o->data, 0, 0, "PATH", "game records, file or folder; repeatable"},
         NET_OPTIONS(&o->net),
         {"batch-size", OPT_INT, &o->batch, 1, 1 << 20, "N", "positions a step"},
@@ -234,8 +236,10 @@ int command_train(int argc, char **argv)
         {"eval-fraction", OPT_REAL, &o->eval_fraction, 0, 0.9, "X",
          "of the games to hold out where no --eval-data is given"},
         {"eval-every", OPT_INT, &o->eval_every, 1, 2e9, "N", "steps between evaluations"},
+        {"data-sha256", OPT_TEXT, &o->data_sha256, 0, 0, "HEX",
+         "refuse games whose digest is another one; any: take what is there"},
         {"out", OPT_TEXT, &o->out, 0, 0, "DIR", "the run folder"},
-        {"resume", OPT_TEXT, &o->resume, 0, 0, "DIR", "go on with the run in this folder"},
+        {"resume", OPT_CALL, &o->resume, 0, 0, "DIR", "go on with the run in this folder"},
         {"save-every", OPT_INT, &o->save_every, 0, 2e9, "N",
          "steps between states; 0: at evaluations and every ten minutes"},
         {"threads", OPT_INT, &o->threads, 1, 256, "N", "threads; the bits do not depend on it"},

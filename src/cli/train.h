@@ -9,7 +9,7 @@
 typedef struct train_options {
     net_options net;
     text_list data, eval_data;
-    const char *checkpoint, *out, *schedule, *optimizer, *resume;
+    const char *checkpoint, *out, *schedule, *optimizer, *resume, *config, *data_sha256;
     int batch, epochs, steps, threads, eval_every, save_every;
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;

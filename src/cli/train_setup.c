@@ -1,6 +1,7 @@
 /* Setting a training run up: data, memory, network.  SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/machine.h"
 #include "cli/records.h"
@@ -8,9 +9,25 @@
 
 static const double gib = 1024.0 * 1024.0 * 1024.0;
 
+/* A run that is repeated must not be written over the one that it repeats. */
+static bool is_folder_of(const char *folder, const char *config)
+{
+    char own[1100];
+    struct stat a, b;
+    snprintf(own, sizeof own, "%s/config.json", folder);
+    return stat(own, &a) == 0 && stat(config, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
 int train_make_folder(training *t)
 {
     gn_err err;
+    const char *config = t->options.config;
+    if (config != NULL && is_folder_of(t->options.out, config)) {
+        fprintf(stderr, "gomokunet train: --config %s belongs to the run in %s: expected another "
+                "folder as --out\n", config, t->options.out);
+        return EXIT_USAGE;
+    }
     return machine_make_folder(t->options.out, &err) == GN_OK ? EXIT_GOOD : tell("train", &err);
 }
 
@@ -68,6 +85,20 @@ static void digest_games(gn_sha256 *hash, const gn_games *games)
     }
 }
 
+/* The games must be those that the options speak of, where they do. */
+static int check_digest(training *t)
+{
+    train_options *o = &t->options;
+    const char *wanted = o->data_sha256;
+    o->data_sha256 = t->data_digest;
+    if (wanted == NULL || strcmp(wanted, "any") == 0 || strcmp(wanted, t->data_digest) == 0)
+        return EXIT_GOOD;
+    fprintf(stderr, "gomokunet train: the games are not those of the run: SHA-256 %.16s..., "
+            "expected %.16s...%s\n", t->data_digest, wanted,
+            o->resume == NULL ? "; --data-sha256 any takes what is there" : "");
+    return EXIT_USAGE;
+}
+
 int train_load_data(training *t)
 {
     gn_err err;
@@ -81,6 +112,9 @@ int train_load_data(training *t)
     digest_games(&hash, &t->games);
     digest_games(&hash, &t->eval_games);
     gn_sha256_hex(&hash, t->data_digest);
+    status = check_digest(t);
+    if (status != EXIT_GOOD)
+        return status;
     const size_t batch = (size_t)t->options.batch;
     if (gn_sampler_create(&t->sampler, &t->train, t->options.seed, batch, &err) != GN_OK)
         return tell("train", &err);

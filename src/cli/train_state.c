@@ -146,13 +146,6 @@ int train_find_state(training *t)
 int train_load_state(training *t)
 {
     gn_err err;
-    const char *digest = gn_reader_metadata(t->state, "data");
-    if (digest == NULL || strcmp(digest, t->data_digest) != 0) {
-        fprintf(stderr, "gomokunet train: the games are not those that %s was trained on: SHA-256 "
-                "%.16s..., expected %.16s...\n", t->options.resume, t->data_digest,
-                digest != NULL ? digest : "none");
-        return EXIT_USAGE;
-    }
     if (gn_session_load_state(t->session, t->state, t->state_path, &t->first, &err) != GN_OK)
         return tell("train", &err);
     gn_reader_close(t->state);
@@ -184,14 +177,17 @@ int train_save_state(training *t, uint64_t step)
     const long position = metrics_position(t);
     if (position < 0)
         return EXIT_RUNTIME;
-    for (int i = 0; i < t->command->count && count < NOTES - 2; i++, count++) {
-        snprintf(keys[count], sizeof keys[count], "option.%s", t->command->options[i].name);
-        option_text(&t->command->options[i], values[count], TEXT);
+    for (int i = 0; i < t->command->count && count < NOTES - 1; i++) {
+        const option *o = &t->command->options[i];
+        if (o->kind == OPT_CALL)
+            continue;
+        snprintf(keys[count], sizeof keys[count], "option.%s", o->name);
+        option_text(o, values[count], TEXT);
         notes[count] = (gn_note){keys[count], values[count]};
+        count++;
     }
     snprintf(values[count], TEXT, "%ld", position);
     notes[count] = (gn_note){"metrics_bytes", values[count]};
-    notes[++count] = (gn_note){"data", t->data_digest};
     char path[PATH_ROOM];
     snprintf(path, sizeof path, "%s/state", t->options.out);
     gn_status st = machine_make_folder(path, &err);
