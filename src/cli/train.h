@@ -10,7 +10,7 @@ typedef struct train_options {
     net_options net;
     text_list data, eval_data;
     const char *checkpoint, *out, *schedule, *optimizer, *resume, *config, *data_sha256;
-    int batch, epochs, steps, threads, eval_every, save_every;
+    int batch, epochs, steps, threads, eval_every, save_every, patience;
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
     bool nesterov, json, strict, compat_bn, compare, debug;
@@ -38,6 +38,10 @@ typedef struct training {
     gn_reader *state;      /* the state to go on from, until it is loaded */
     char state_path[1100];
     double saved;          /* when the last state was written */
+    uint64_t done;         /* steps, those of earlier parts included */
+    double best_loss;      /* held out, policy and value together */
+    uint64_t best_step;    /* 0: nothing was judged yet */
+    uint64_t waited;       /* evaluations since */
 } training;
 
 /* --- setup.c: data, network, memory.  Each returns an exit status. ---------------------------- */

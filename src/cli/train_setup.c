@@ -122,6 +122,11 @@ int train_load_data(training *t)
     t->steps = t->options.steps > 0 ? (uint64_t)t->options.steps : epochs * t->sampler.per_epoch;
     if (gn_rate_span(&t->rate, t->steps, &err) != GN_OK)
         return tell("train", &err);
+    if (t->options.patience > 0 && t->held_out.count == 0) {
+        fprintf(stderr, "gomokunet train: --patience %d: expected held-out games, by --eval-data "
+                "or --eval-fraction\n", t->options.patience);
+        return EXIT_USAGE;
+    }
     fprintf(t->text, "data: %zu games%s, %zu positions to learn from, %zu held out\n",
             t->games.count + t->eval_games.count,
             t->options.data.count == 0 ? " of the built-in player" : "", t->train.count,

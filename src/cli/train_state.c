@@ -18,7 +18,7 @@ enum { GENERATIONS = 2, MAX_STATES = 64, PATH_ROOM = 1100 };
 /* What a resumed run may be told anew. */
 static const char *const free_options[] = {"threads", "checkpoint", "use-checkpoint", "steps",
                                            "epochs",  "json",       "compare",        "debug",
-                                           "resume",  "save-every"};
+                                           "resume",  "save-every",   "patience"};
 
 static bool is_free(const char *name)
 {
@@ -143,9 +143,23 @@ int train_find_state(training *t)
     return EXIT_GOOD;
 }
 
+/* What was judged so far; a state made without held-out games says 0 steps. */
+static bool load_best(training *t)
+{
+    const char *text = gn_reader_metadata(t->state, "best");
+    if (text != NULL && sscanf(text, "%la %" SCNu64 " %" SCNu64, &t->best_loss, &t->best_step,
+                               &t->waited) == 3)
+        return true;
+    fprintf(stderr, "gomokunet train: %s: metadata best \"%s\": expected a loss, a step and a "
+            "count\n", t->state_path, text != NULL ? text : "");
+    return false;
+}
+
 int train_load_state(training *t)
 {
     gn_err err;
+    if (!load_best(t))
+        return EXIT_USAGE;
     if (gn_session_load_state(t->session, t->state, t->state_path, &t->first, &err) != GN_OK)
         return tell("train", &err);
     gn_reader_close(t->state);
@@ -177,7 +191,7 @@ int train_save_state(training *t, uint64_t step)
     const long position = metrics_position(t);
     if (position < 0)
         return EXIT_RUNTIME;
-    for (int i = 0; i < t->command->count && count < NOTES - 1; i++) {
+    for (int i = 0; i < t->command->count && count < NOTES - 2; i++) {
         const option *o = &t->command->options[i];
         if (o->kind == OPT_CALL)
             continue;
@@ -188,6 +202,9 @@ int train_save_state(training *t, uint64_t step)
     }
     snprintf(values[count], TEXT, "%ld", position);
     notes[count] = (gn_note){"metrics_bytes", values[count]};
+    count++;
+    snprintf(values[count], TEXT, "%a %" PRIu64 " %" PRIu64, t->best_loss, t->best_step, t->waited);
+    notes[count] = (gn_note){"best", values[count]};
     char path[PATH_ROOM];
     snprintf(path, sizeof path, "%s/state", t->options.out);
     gn_status st = machine_make_folder(path, &err);
