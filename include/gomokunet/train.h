@@ -64,6 +64,7 @@ double gn_rate_at(const gn_rate *rate, uint64_t step); /* steps count from 0 */
 typedef struct gn_session_config {
     const gn_table *table;
     size_t batch;
+    size_t accumulate;       /* micro-batches of `batch` positions a step; 0 is 1 */
     int threads;
     const char *policy;      /* checkpoint policy; NULL: as the network's use_checkpoint says */
     bool torch_compat_bn;    /* running statistics of recomputed blocks twice, as PyTorch does */
@@ -75,7 +76,8 @@ typedef struct gn_session_config {
 /* gn_table_fast, batch 64, one thread a core, seed 1, gn_optimizer_default. */
 gn_session_config gn_session_default(void);
 
-/* Bytes by what they are for.  activations: the arena, predicted to the byte. */
+/* Bytes by what they are for.  activations: the arena, predicted to the byte; gradients: twice where
+ * a step accumulates. */
 typedef struct gn_memory {
     size_t parameters, gradients, optimizer, saved, activations, total;
 } gn_memory;
@@ -101,8 +103,10 @@ typedef struct gn_step_result {
     size_t top1, targets; /* positions whose best logit is the target, of those with a target */
 } gn_step_result;
 
-/* Forward, backward, running statistics, optimiser.  GN_E_NUMERIC names the first tensor that is
- * not finite; parameters are then as before the step. */
+/* Forward, backward, running statistics, optimiser, with batch * accumulate positions.  Losses and
+ * gradients are the means over the micro-batches; each normalises by its own statistics and updates
+ * the running ones.  GN_E_NUMERIC names the first tensor that is not finite; parameters are then as
+ * before the step, and so are the running statistics but for those of earlier micro-batches. */
 gn_status gn_session_step(gn_session *session, const float *planes, const float *policy,
                           const float *value, double rate, gn_step_result *result, gn_err *err);
 

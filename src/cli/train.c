@@ -17,7 +17,7 @@ static train_options defaults(void)
 {
     const gn_optimizer_config o = gn_optimizer_default();
     return (train_options){.net = net_options_default(), .out = "run", .schedule = "constant",
-                           .optimizer = "adamw", .batch = 64, .epochs = 1, .eval_every = 250,
+                           .optimizer = "adamw", .batch = 64, .accumulate = 1, .epochs = 1, .eval_every = 250,
                            .threads = gn_threads_available(), .seed = 1, .lr = 1e-3,
                            .weight_decay = o.weight_decay, .momentum = o.momentum,
                            .clip = o.clip, .eval_fraction = 0.1};
@@ -33,6 +33,8 @@ static int resolve(training *t)
         return EXIT_USAGE;
     t->config = gn_session_default();
     t->config.batch = (size_t)o->batch;
+    t->config.accumulate = (size_t)o->accumulate;
+    t->positions = t->config.batch * t->config.accumulate;
     t->config.threads = o->threads;
     t->config.seed = o->seed;
     t->config.torch_compat_bn = o->compat_bn;
@@ -127,7 +129,7 @@ static int one_step(training *t, uint64_t step, gn_step_result *r, double *speed
         fprintf(stderr, "gomokunet train: step %llu:\n", (unsigned long long)step + 1);
         return tell("train", &err);
     }
-    const double now = (double)t->config.batch / (machine_seconds() - before);
+    const double now = (double)t->positions / (machine_seconds() - before);
     *speed = *speed > 0 ? 0.9 * *speed + 0.1 * now : now;
     return EXIT_GOOD;
 }
@@ -255,7 +257,9 @@ int command_train(int argc, char **argv)
          "options from a JSON file, as config.json of a run folder; options given here win"},
         {"data", OPT_LIST, &o->data, 0, 0, "PATH", "game records, file or folder; repeatable"},
         NET_OPTIONS(&o->net),
-        {"batch-size", OPT_INT, &o->batch, 1, 1 << 20, "N", "positions a step"},
+        {"batch-size", OPT_INT, &o->batch, 1, 1 << 20, "N", "positions at a time"},
+        {"accumulate", OPT_INT, &o->accumulate, 1, 1 << 16, "K",
+         "a step of K batches; batch normalisation still sees one at a time"},
         {"checkpoint", OPT_TEXT, &o->checkpoint, 0, 0, "POLICY", "none, block or every:K"},
         {"epochs", OPT_INT, &o->epochs, 1, 1e6, "N", "passes over the positions"},
         {"steps", OPT_INT, &o->steps, 1, 2e9, "N", "steps, instead of epochs"},

@@ -10,7 +10,7 @@ typedef struct train_options {
     net_options net;
     text_list data, eval_data;
     const char *checkpoint, *out, *schedule, *optimizer, *resume, *config, *data_sha256;
-    int batch, epochs, steps, threads, eval_every, save_every, patience;
+    int batch, accumulate, epochs, steps, threads, eval_every, save_every, patience;
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
     bool nesterov, json, strict, compat_bn, compare, debug;
@@ -27,7 +27,8 @@ typedef struct training {
     gn_games games, eval_games;
     gn_dataset train, held_out;
     gn_sampler sampler;
-    float *planes, *policy, *value;
+    float *planes, *policy, *value; /* the positions of a step */
+    size_t positions;               /* their number: batch * accumulate */
     gn_memory predicted;
     FILE *metrics; /* metrics.jsonl in the run folder */
     FILE *text;    /* where people read: stdout, or stderr with --json */

@@ -115,8 +115,7 @@ int train_load_data(training *t)
     status = check_digest(t);
     if (status != EXIT_GOOD)
         return status;
-    const size_t batch = (size_t)t->options.batch;
-    if (gn_sampler_create(&t->sampler, &t->train, t->options.seed, batch, &err) != GN_OK)
+    if (gn_sampler_create(&t->sampler, &t->train, t->options.seed, t->positions, &err) != GN_OK)
         return tell("train", &err);
     const uint64_t epochs = (uint64_t)t->options.epochs;
     t->steps = t->options.steps > 0 ? (uint64_t)t->options.steps : epochs * t->sampler.per_epoch;
@@ -168,17 +167,24 @@ static void suggest(const training *t, size_t available)
     fprintf(stderr, "gomokunet train: no batch size would fit; a smaller network might\n");
 }
 
+/* The positions of a step, as floats. */
+static size_t positions_bytes(const training *t)
+{
+    const size_t size = (size_t)t->net.config.board_size;
+    return t->positions * (size * size * (GN_PLANES + 1) + 1) * sizeof(float);
+}
+
 int train_check_memory(training *t)
 {
     gn_err err;
     if (gn_session_predict(&t->predicted, &t->net, &t->config, &err) != GN_OK)
         return tell("train", &err);
     const gn_memory *m = &t->predicted;
-    const size_t available = machine_memory_available();
-    if (available > 0 && m->total > available) {
+    const size_t available = machine_memory_available(), positions = positions_bytes(t);
+    if (available > 0 && m->total + positions > available) {
         fprintf(stderr, "gomokunet train: this run needs %.2f GiB, %.2f GiB are there\n",
-                (double)m->total / gib, (double)available / gib);
-        suggest(t, available);
+                (double)(m->total + positions) / gib, (double)available / gib);
+        suggest(t, available > positions ? available - positions : 0);
         return EXIT_RUNTIME;
     }
     const gn_textbook book = gn_net_textbook(&t->net.config, t->config.batch);
@@ -187,6 +193,10 @@ int train_check_memory(training *t)
             "activations %.3f (of them saved for backward %.3f)\n", (double)m->total / gib,
             (double)m->parameters / gib, (double)m->gradients / gib, (double)m->optimizer / gib,
             (double)m->activations / gib, (double)m->saved / gib);
+    if (t->config.accumulate > 1)
+        fprintf(t->text, "accumulate: a step is %zu micro-batches of %zu positions, %zu together; "
+                "batch normalisation sees %zu at a time, not %zu\n", t->config.accumulate,
+                t->config.batch, t->positions, t->config.batch, t->positions);
     fprintf(t->text, "textbook: normal mode saves %zu maps, %.2f GiB; checkpointing %zu maps, "
             "%.2f GiB: 83 %% less\n", book.normal_maps, map * (double)book.normal_maps,
             book.checkpoint_maps, map * (double)book.checkpoint_maps);
@@ -201,12 +211,12 @@ int train_build(training *t)
     const size_t cells = (size_t)(t->net.config.board_size * t->net.config.board_size);
     if (gn_session_create(&t->session, &t->net, &t->config, &err) != GN_OK)
         return tell("train", &err);
-    t->planes = malloc(t->config.batch * cells * GN_PLANES * sizeof *t->planes);
-    t->policy = malloc(t->config.batch * cells * sizeof *t->policy);
-    t->value = malloc(t->config.batch * sizeof *t->value);
+    t->planes = malloc(t->positions * cells * GN_PLANES * sizeof *t->planes);
+    t->policy = malloc(t->positions * cells * sizeof *t->policy);
+    t->value = malloc(t->positions * sizeof *t->value);
     if (t->planes != NULL && t->policy != NULL && t->value != NULL)
         return EXIT_GOOD;
-    gn_fail(&err, GN_E_NOMEM, "no memory for a batch of %zu positions", t->config.batch);
+    gn_fail(&err, GN_E_NOMEM, "no memory for a step of %zu positions", t->positions);
     return tell("train", &err);
 }
 
