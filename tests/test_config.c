@@ -22,8 +22,8 @@ Test(config, a_run_folder_repeats_its_run_to_the_bit)
     static const char *const runs[] = {
         "--steps 7 --use-checkpoint --lr 0.0123456789012345678 --seed 18446744073709551615",
         "--epochs 1 --data g.gomoku --eval-data h.gomoku --conv separable --weight-decay 0.01",
-        "--steps 6 --optimizer sgd --momentum 0.7 --nesterov --lr 0.02 --clip 0.3 "
-        "--lr-schedule cosine:2:1e-4 --eval-every 2 --eval-fraction 0.3",
+        ("--steps 6 --optimizer sgd --momentum 0.7 --nesterov --lr 0.02 --clip 0.3 "
+         "--lr-schedule cosine:2:1e-4 --eval-every 2 --eval-fraction 0.3"),
         "--steps 5 --lr-schedule step:2:0.3 --checkpoint every:2 --torch-compat-bn --threads 1",
     };
     cr_assert_eq(gomokunet("games --make 12 --board-size 5 --out g.gomoku"), 0);
