@@ -133,7 +133,7 @@ $(BUILD)/tests/%.o: tests/%.c
 	$(Q)$(call compile,-O2) -Itests $(mpfr) -c $< -o $@
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.a
-	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion $(MPFR_LIB)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion -lm $(MPFR_LIB)
 
 # The program once more, with calls that can be told to fail.
 WRAPPED := malloc calloc realloc aligned_alloc strdup open_memstream fopen gzopen opendir fwrite \

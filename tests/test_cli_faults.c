@@ -39,6 +39,8 @@ Test(cli_faults, usage)
         {"train --checkpoint often", "policy \"often\": expected none, block or every:K"},
         {"train --checkpoint every:0", "every:0"},
         {"train --lr-schedule cosine", "cosine"},
+        {"train " TINY " --lr-schedule cosine:9 --steps 9", "9 steps of warm-up"},
+        {"train " TINY " --nesterov", "nesterov, expected sgd"},
         {"games", "expected either --data PATH or --make N"},
         {"games --make 1 --board-size 4", "--board-size \"4\": expected a whole number from 5"},
         {"eval", "--model FILE and --data PATH are needed"},

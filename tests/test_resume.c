@@ -95,6 +95,22 @@ Test(resume, sgd_and_compat_statistics_too)
     same_as_whole("part");
 }
 
+/* The state of the last step is taken away, so that the run goes on from the one before it. */
+Test(resume, a_cosine_goes_on_and_its_length_stands)
+{
+    const char *more = "--optimizer sgd --nesterov --lr 0.02 --lr-schedule cosine:4:1e-4 "
+                       "--save-every 5 --steps 24";
+    cr_assert_eq(gomokunet("train %s %s --out whole", NET, more), 0);
+    cr_assert_eq(gomokunet("train %s %s --out part", NET, more), 0);
+    cr_assert_eq(remove("part/state/step-000000000024.safetensors"), 0);
+    cr_assert_eq(remove("part/model.safetensors"), 0);
+    cr_assert_eq(gomokunet("train --resume part --steps 30"), 2);
+    HAS(shell_err, "--steps belongs to the run");
+    cr_assert_eq(gomokunet("train --resume part"), 0);
+    HAS(shell_out, "resumed:", "step 20");
+    same_as_whole("part");
+}
+
 Test(resume, a_damaged_newest_state_falls_back)
 {
     train_whole();

@@ -90,6 +90,42 @@ Test(optimizer, sgd_worked_by_hand)
     two_close(&t);
 }
 
+/* The same beginning: m = 1.5, p = 2 - .5*(1.5 + .5*1.5) = .875; then g' = 1 + .25*.875 = 1.21875,
+ * m = .75 + 1.21875 = 1.96875, p = .875 - .5*(1.21875 + .984375) = -.2265625. */
+Test(optimizer, nesterov_worked_by_hand)
+{
+    const gn_optimizer_config config = {.kind = GN_SGD, .eps = 1, .momentum = 0.5,
+                                        .weight_decay = 0.25, .nesterov = true};
+    two t = two_open(3, 1, &config);
+    float *p = (float *)gn_store_data(t.store, t.a) + 2;
+    *p = 2;
+    ((float *)gn_store_grad(t.store, t.a))[2] = 1;
+    step(&t, 0.5);
+    same_bits("step 1", p, (float[]){0.875f}, 1);
+    step(&t, 0.5);
+    same_bits("step 2", p, (float[]){-0.2265625f}, 1);
+    same_bits("the others", gn_store_data(t.store, t.a), (float[2]){0}, 2);
+    two_close(&t);
+}
+
+Test(optimizer, nesterov_needs_sgd_with_momentum)
+{
+    gn_optimizer_config wrong[2] = {gn_optimizer_default(), gn_optimizer_default()};
+    wrong[1].kind = GN_SGD;
+    wrong[1].momentum = 0;
+    gn_tape *t;
+    cr_assert_eq(gn_tape_create(&t, NULL), GN_OK);
+    for (int i = 0; i < 2; i++) {
+        gn_optimizer *o = NULL;
+        gn_err err = {0};
+        wrong[i].nesterov = true;
+        cr_assert_eq(gn_optimizer_create(&o, t, &gn_plain, &wrong[i], &err), GN_E_CONFIG);
+        cr_assert_str_eq(err.text,
+                         "optimizer: nesterov, expected sgd with momentum above 0");
+    }
+    gn_tape_destroy(t);
+}
+
 Test(optimizer, bytes_are_those_of_the_moments)
 {
     gn_optimizer_config config = gn_optimizer_default();
@@ -207,12 +243,58 @@ Test(rate, constant_and_steps)
     cr_assert_eq(gn_rate_at(&same, 1000), 0.5);
 }
 
+/* The rates of a run of `total` steps against libm's cosine. */
+static double farthest_from_libm(uint64_t warmup, uint64_t total)
+{
+    gn_rate r = {.base = 1, .floor = 0.25, .cosine = true, .warmup = warmup};
+    gn_err err = {0};
+    cr_assert(gn_rate_span(&r, total, &err) == GN_OK, "%s", err.text);
+    double farthest = 0, last = 1;
+    for (uint64_t step = warmup; step <= total; step++) {
+        const double t = (double)(step - warmup) / (double)(total - warmup);
+        const double rate = gn_rate_at(&r, step);
+        farthest = fmax(farthest, fabs(rate - (0.25 + 0.375 * (1 + cos(acos(-1) * t)))));
+        cr_assert_leq(rate, last, "step %d: it rises", (int)step);
+        last = rate;
+    }
+    cr_assert(gn_rate_at(&r, warmup) == 1 && last == 0.25);
+    return farthest;
+}
+
+Test(rate, cosine_is_libms)
+{
+    static const uint64_t lengths[] = {1, 2, 3, 10, 997, 100000};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (uint64_t warmup = 0; warmup < 20; warmup += 7) {
+            const double d = farthest_from_libm(warmup, warmup + lengths[i]);
+            cr_assert_lt(d, 6e-16, "%d steps: %g", (int)lengths[i], d);
+        }
+}
+
+Test(rate, cosine_warms_up_and_ends)
+{
+    gn_rate r = rate_of("cosine:3", 1);
+    cr_assert_eq(gn_rate_span(&r, 5, NULL), GN_OK);
+    const double want[] = {0.25, 0.5, 0.75, 1, 0x1.0000000000001p-1, 0, 0};
+    for (uint64_t step = 0; step < 7; step++)
+        cr_assert_eq(gn_rate_at(&r, step), want[step], "step %d: %a", (int)step,
+                     gn_rate_at(&r, step));
+    gn_err err = {0};
+    cr_assert_eq(gn_rate_span(&r, 3, &err), GN_E_CONFIG);
+    cr_assert_str_eq(err.text, "lr-schedule cosine: 3 steps of warm-up, expected less than the "
+                               "run's 3");
+    r = rate_of("constant", 1);
+    cr_assert_eq(gn_rate_span(&r, 0, NULL), GN_OK);
+}
+
 Test(rate, faults)
 {
     static const char *const wrong[] = {
         "", "cosine", "constant ", "step", "step:", "step:10", "step:10:", "step:0:0.5",
         "step:-5:0.5", "step: 5:0.5", "step::0.5", "step:10:0", "step:10:-1", "step:10:1.5",
-        "step:10:nan", "step:10:0.5x", "step:1.5:0.5"};
+        "step:10:nan", "step:10:0.5x", "step:1.5:0.5", "step:99999999999999999999:0.5", "cosine:",
+        "cosine:x", "cosine:-1", "cosine:5:", "cosine:5:-1e-9", "cosine:5:2e-3", "cosine:5:nan",
+        "cosine:5:0x", "cosine:5:0:", "cosine5", "cosine:99999999999999999999"};
     gn_rate r;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         gn_err err = {0};

@@ -4,6 +4,7 @@
 
 #include "base/streams.h"
 #include "gomokunet/numeric.h"
+#include "gomokunet/train.h"
 #include "support/check.h"
 
 #define F(...) ((const float[]){__VA_ARGS__})
@@ -145,8 +146,29 @@ Test(worked_examples, optimisers)
 
     p = 0.5f;
     m = 0.25f;
-    update->sgd(&p, &m, &g, 1, 0.5, 0.1, 0.9, 1e-4);
+    update->sgd(&p, &m, &g, 1, 0.5, 0.1, 0.9, 1e-4, false);
     same_bits("SGD m, p", F(m, p), F(0x1.19a6b4p-2f, 0x1.e3d5bap-2f), 2);
+    p = 0.5f;
+    m = 0.25f;
+    update->sgd(&p, &m, &g, 1, 0.5, 0.1, 0.9, 1e-4, true);
+    same_bits("Nesterov m, p", F(m, p), F(0x1.19a6b4p-2f, 0x1.e186bap-2f), 2);
+}
+
+Test(worked_examples, cosine)
+{
+    static const struct {
+        uint64_t step;
+        double rate;
+    } want[] = {{0, 0x1.7d4ce4a19b16fp-14},  {9, 0x1.dca01dca01dcap-11},
+                {10, 0x1.0624dd2f1a9fcp-10}, {11, 0x1.0610a0c168692p-10},
+                {40, 0x1.8a86d71f36263p-11}, {70, 0x1.0e0221426fe71p-12},
+                {99, 0x1.59a98f6751dd5p-17}, {100, 0x1.4f8b588e368f1p-17}};
+    gn_rate r;
+    cr_assert_eq(gn_rate_parse(&r, "cosine:10:1e-5", 1e-3, NULL), GN_OK);
+    cr_assert_eq(gn_rate_span(&r, 100, NULL), GN_OK);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        cr_assert(gn_rate_at(&r, want[i].step) == want[i].rate, "step %d: %a",
+                  (int)want[i].step, gn_rate_at(&r, want[i].step));
 }
 
 Test(worked_examples, initialisation)

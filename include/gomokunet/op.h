@@ -81,10 +81,12 @@ typedef struct gn_update {
     double (*sum_squares)(const void *gradient, size_t count, void *work);
     /* Merges the tensors' sums (destroyed); returns the factor that clips to max_norm (0: 1). */
     double (*clip)(double *sums, size_t count, double max_norm, double *norm);
+    /* to = (to + from) * scale: gradients of micro-batches. */
+    void (*add)(void *to, const void *from, size_t count, double scale);
     void (*adamw)(void *param, void *first, void *second, const void *gradient, size_t count,
                   double coef, const gn_adamw *adamw);
     void (*sgd)(void *param, void *velocity, const void *gradient, size_t count, double coef,
-                double rate, double momentum, double decay);
+                double rate, double momentum, double decay, bool nesterov);
     /* count: the squares that the statistics were taken over. */
     void (*running)(void *running_mean, void *running_var, const void *mean, const void *m2,
                     size_t channels, size_t count, double momentum);

@@ -20,6 +20,7 @@ typedef struct gn_optimizer_config {
     gn_optimizer_kind kind;
     double beta1, beta2, eps; /* AdamW */
     double momentum;          /* SGD */
+    bool nesterov;            /* SGD: steps along g + momentum * velocity; needs momentum > 0 */
     double weight_decay;      /* decoupled (AdamW) or added to the gradient (SGD); all tensors */
     double clip;              /* largest global gradient norm; 0: no clipping */
 } gn_optimizer_config;
@@ -44,19 +45,26 @@ void gn_optimizer_step(gn_optimizer *optimizer, gn_store *store, double rate);
 
 /* --- The learning rate ----------------------------------------------------------------------- */
 
-/* "constant", or "step:N:F": multiplied by F every N steps.  Computed in double by products. */
+/* "constant"; "step:N:F": multiplied by F every N steps; "cosine:W" or "cosine:W:MIN": rises for W
+ * steps, then falls along half a cosine to MIN (0) at the end of the run.  In double, the same bits
+ * everywhere: docs/numerics.md. */
 typedef struct gn_rate {
-    double base, factor;
-    uint64_t every; /* 0: constant */
+    double base, factor, floor;
+    uint64_t every; /* 0: not in steps */
+    bool cosine;
+    uint64_t warmup, total;
 } gn_rate;
 gn_status gn_rate_parse(gn_rate *out, const char *text, double base, gn_err *err);
-double gn_rate_at(const gn_rate *rate, uint64_t step);
+/* The steps of the whole run, which a cosine needs.  GN_E_CONFIG: none are left after warm-up. */
+gn_status gn_rate_span(gn_rate *rate, uint64_t total, gn_err *err);
+double gn_rate_at(const gn_rate *rate, uint64_t step); /* steps count from 0 */
 
 /* --- A session: everything that a training run holds ------------------------------------------ */
 
 typedef struct gn_session_config {
     const gn_table *table;
     size_t batch;
+    size_t accumulate;       /* micro-batches of `batch` positions a step; 0 is 1 */
     int threads;
     const char *policy;      /* checkpoint policy; NULL: as the network's use_checkpoint says */
     bool torch_compat_bn;    /* running statistics of recomputed blocks twice, as PyTorch does */
@@ -68,7 +76,8 @@ typedef struct gn_session_config {
 /* gn_table_fast, batch 64, one thread a core, seed 1, gn_optimizer_default. */
 gn_session_config gn_session_default(void);
 
-/* Bytes by what they are for.  activations: the arena, predicted to the byte. */
+/* Bytes by what they are for.  activations: the arena, predicted to the byte; gradients: twice where
+ * a step accumulates. */
 typedef struct gn_memory {
     size_t parameters, gradients, optimizer, saved, activations, total;
 } gn_memory;
@@ -94,8 +103,10 @@ typedef struct gn_step_result {
     size_t top1, targets; /* positions whose best logit is the target, of those with a target */
 } gn_step_result;
 
-/* Forward, backward, running statistics, optimiser.  GN_E_NUMERIC names the first tensor that is
- * not finite; parameters are then as before the step. */
+/* Forward, backward, running statistics, optimiser, with batch * accumulate positions.  Losses and
+ * gradients are the means over the micro-batches; each normalises by its own statistics and updates
+ * the running ones.  GN_E_NUMERIC names the first tensor that is not finite; parameters are then as
+ * before the step, and so are the running statistics but for those of earlier micro-batches. */
 gn_status gn_session_step(gn_session *session, const float *planes, const float *policy,
                           const float *value, double rate, gn_step_result *result, gn_err *err);
 

@@ -2,6 +2,8 @@
 #ifndef GN_CLI_COMMANDS_H
 #define GN_CLI_COMMANDS_H
 
+#include <stdio.h>
+
 /* Each takes argv from the command's name on and returns the exit status. */
 int command_train(int argc, char **argv);
 int command_eval(int argc, char **argv);
@@ -12,5 +14,8 @@ int command_verify(int argc, char **argv);
 int command_gradcheck(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_selftest(int argc, char **argv);
+
+/* Members of a JSON object: version, contract, isa, compiler, openmp. */
+void info_versions(FILE *out);
 
 #endif

@@ -84,13 +84,13 @@ static gn_status run_passes(mode *modes, const gn_dataset *dataset, size_t batch
 int compare_modes(FILE *out, const gn_net *net, const gn_session_config *config,
                   const gn_store *store, const gn_dataset *dataset, gn_err *err)
 {
-    gn_session_config normal = *config;
-    normal.policy = "none";
+    gn_session_config configs[2] = {*config, *config};
+    configs[0].policy = "none";
+    configs[0].accumulate = configs[1].accumulate = 1;
     mode modes[2] = {{.name = "none"}, {.name = config->policy}};
-    const gn_session_config *configs[2] = {&normal, config};
     gn_status st = GN_OK;
     for (int i = 0; i < 2 && st == GN_OK; i++) {
-        st = gn_session_create(&modes[i].session, net, configs[i], err);
+        st = gn_session_create(&modes[i].session, net, &configs[i], err);
         if (st == GN_OK)
             copy_parameters(modes[i].session, store, net);
     }

@@ -31,18 +31,24 @@ static void print_text(const gn_net *net)
            net->config.board_size, net->config.board_size);
 }
 
+void info_versions(FILE *out)
+{
+    fputs("\"version\":", out);
+    json_text(out, GN_VERSION);
+    fputs(",\"contract\":", out);
+    json_text(out, contract);
+    fputs(",\"isa\":", out);
+    json_text(out, gn_table_fast()->name);
+    fputs(",\"compiler\":", out);
+    json_text(out, COMPILER);
+    fprintf(out, ",\"openmp\":%s", WITH_OPENMP ? "true" : "false");
+}
+
 static void print_json(const gn_net *net)
 {
-    fputs("{\"version\":", stdout);
-    json_text(stdout, GN_VERSION);
-    fputs(",\"contract\":", stdout);
-    json_text(stdout, contract);
-    fputs(",\"isa\":", stdout);
-    json_text(stdout, gn_table_fast()->name);
-    fputs(",\"compiler\":", stdout);
-    json_text(stdout, COMPILER);
-    printf(",\"openmp\":%s,\"parameters\":%zu}\n", WITH_OPENMP ? "true" : "false",
-           gn_tape_parameters(net->tape));
+    fputc('{', stdout);
+    info_versions(stdout);
+    printf(",\"parameters\":%zu}\n", gn_tape_parameters(net->tape));
 }
 
 int command_info(int argc, char **argv)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/config.h"
 #include "cli/json.h"
 
 static void print_help(const command *c)
@@ -44,7 +45,7 @@ static size_t distance(const char *a, const char *b)
     return row[n];
 }
 
-static parsed unknown(const command *c, const char *name)
+const char *option_nearest(const command *c, const char *name)
 {
     const char *nearest = NULL;
     size_t best = 4;
@@ -55,6 +56,20 @@ static parsed unknown(const command *c, const char *name)
             nearest = c->options[i].name;
         }
     }
+    return nearest;
+}
+
+const option *option_find(const command *c, const char *name)
+{
+    for (int i = 0; i < c->count; i++)
+        if (strcmp(c->options[i].name, name) == 0)
+            return &c->options[i];
+    return NULL;
+}
+
+static parsed unknown(const command *c, const char *name)
+{
+    const char *nearest = option_nearest(c, name);
     fprintf(stderr, "gomokunet %s: unknown option --%s", c->name, name);
     if (nearest != NULL)
         fprintf(stderr, "; did you mean --%s?", nearest);
@@ -62,9 +77,9 @@ static parsed unknown(const command *c, const char *name)
     return PARSED_WRONG;
 }
 
-static bool wrong_value(const command *c, const option *o, const char *text)
+static bool wrong_value(const option *o, const char *where, const char *text)
 {
-    fprintf(stderr, "gomokunet %s: --%s \"%s\": expected ", c->name, o->name, text);
+    fprintf(stderr, "%s \"%s\": expected ", where, text);
     if (o->kind == OPT_SEED)
         fprintf(stderr, "a whole number from 0\n");
     else if (o->low < o->high)
@@ -75,14 +90,14 @@ static bool wrong_value(const command *c, const option *o, const char *text)
     return false;
 }
 
-static bool store_number(const command *c, const option *o, const char *text)
+static bool store_number(const option *o, const char *where, const char *text)
 {
     char *end;
     errno = 0;
     if (o->kind == OPT_SEED) {
         const unsigned long long n = strtoull(text, &end, 10);
         if (*text < '0' || *text > '9' || *end != '\0' || errno != 0)
-            return wrong_value(c, o, text);
+            return wrong_value(o, where, text);
         *(uint64_t *)o->target = n;
         return true;
     }
@@ -90,7 +105,7 @@ static bool store_number(const command *c, const option *o, const char *text)
     const bool whole = x >= -2e9 && x <= 2e9 && (double)(int)x == x;
     if (end == text || *end != '\0' || x != x || (o->kind == OPT_INT && !whole) ||
         (o->low < o->high && !(x >= o->low && x <= o->high)))
-        return wrong_value(c, o, text);
+        return wrong_value(o, where, text);
     if (o->kind == OPT_INT)
         *(int *)o->target = (int)x;
     else
@@ -98,7 +113,7 @@ static bool store_number(const command *c, const option *o, const char *text)
     return true;
 }
 
-static bool store(const command *c, const option *o, const char *text)
+bool option_store(const option *o, const char *where, const char *text)
 {
     text_list *list = o->target;
     switch (o->kind) {
@@ -106,11 +121,12 @@ static bool store(const command *c, const option *o, const char *text)
         *(bool *)o->target = true;
         return true;
     case OPT_TEXT:
+    case OPT_CALL:
         *(const char **)o->target = text;
         return true;
     case OPT_LIST:
         if (list->count == LIST_MAX) {
-            fprintf(stderr, "gomokunet %s: --%s: at most %d times\n", c->name, o->name, LIST_MAX);
+            fprintf(stderr, "%s: at most %d times\n", where, LIST_MAX);
             return false;
         }
         list->item[list->count++] = text;
@@ -118,13 +134,21 @@ static bool store(const command *c, const option *o, const char *text)
     case OPT_INT:
     case OPT_SEED:
     case OPT_REAL:
-        return store_number(c, o, text);
+        return store_number(o, where, text);
     }
     return false;
 }
 
+static bool store(const command *c, const option *o, const char *text)
+{
+    char where[96];
+    snprintf(where, sizeof where, "gomokunet %s: --%s", c->name, o->name);
+    return option_store(o, where, text);
+}
+
 /* One "--name", "--name value" or "--name=value"; *i moves over what was used. */
-static parsed parse_one(const command *c, int argc, char **argv, int *i)
+static parsed take(const command *c, int argc, char **argv, int *i, const option **o,
+                   const char **value)
 {
     char name[64];
     const char *text = argv[*i] + 2, *equals = strchr(text, '=');
@@ -133,37 +157,39 @@ static parsed parse_one(const command *c, int argc, char **argv, int *i)
         print_help(c);
         return PARSED_HELP;
     }
-    for (int k = 0; k < c->count; k++) {
-        const option *o = &c->options[k];
-        if (strcmp(o->name, name) != 0)
-            continue;
-        const char *value = equals != NULL ? equals + 1 : NULL;
-        if (o->kind == OPT_FLAG && value != NULL) {
-            fprintf(stderr, "gomokunet %s: --%s takes no value\n", c->name, name);
-            return PARSED_WRONG;
-        }
-        if (o->kind != OPT_FLAG && value == NULL) {
-            if (*i + 1 >= argc) {
-                fprintf(stderr, "gomokunet %s: --%s: a value is missing, expected %s\n", c->name,
-                        name, o->value);
-                return PARSED_WRONG;
-            }
-            value = argv[++*i];
-        }
-        if (c->given != NULL)
-            c->given[k] = true;
-        return store(c, o, value) ? PARSED_RUN : PARSED_WRONG;
+    *o = option_find(c, name);
+    *value = equals != NULL ? equals + 1 : NULL;
+    if (*o == NULL)
+        return unknown(c, name);
+    if ((*o)->kind == OPT_FLAG && *value != NULL) {
+        fprintf(stderr, "gomokunet %s: --%s takes no value\n", c->name, name);
+        return PARSED_WRONG;
     }
-    return unknown(c, name);
+    if ((*o)->kind == OPT_FLAG || *value != NULL)
+        return PARSED_RUN;
+    if (*i + 1 >= argc) {
+        fprintf(stderr, "gomokunet %s: --%s: a value is missing, expected %s\n", c->name, name,
+                (*o)->value);
+        return PARSED_WRONG;
+    }
+    *value = argv[++*i];
+    return PARSED_RUN;
 }
 
-parsed options_parse(const command *c, int argc, char **argv, text_list *rest)
+/* The whole line is read before anything is stored: all but the values is then in order. */
+static parsed look_over(const command *c, int argc, char **argv, text_list *rest)
 {
+    const char *preset = NULL, *file = NULL, *value;
     for (int i = 1; i < argc; i++) {
+        const option *o;
         if (strncmp(argv[i], "--", 2) == 0) {
-            const parsed result = parse_one(c, argc, argv, &i);
+            const parsed result = take(c, argc, argv, &i, &o, &value);
             if (result != PARSED_RUN)
                 return result;
+            if (strcmp(o->name, "preset") == 0)
+                preset = value;
+            if (strcmp(o->name, "config") == 0)
+                file = value;
         } else if (rest != NULL && rest->count < LIST_MAX) {
             rest->item[rest->count++] = argv[i];
         } else {
@@ -172,7 +198,36 @@ parsed options_parse(const command *c, int argc, char **argv, text_list *rest)
             return PARSED_WRONG;
         }
     }
+    return config_apply(c, preset, file) ? PARSED_RUN : PARSED_WRONG;
+}
+
+parsed options_parse(const command *c, int argc, char **argv, text_list *rest)
+{
+    bool seen[OPTIONS_MAX] = {false};
+    const parsed result = look_over(c, argc, argv, rest);
+    if (result != PARSED_RUN)
+        return result;
+    for (int i = 1; i < argc; i++) {
+        const option *o;
+        const char *value;
+        if (strncmp(argv[i], "--", 2) != 0)
+            continue;
+        take(c, argc, argv, &i, &o, &value);
+        if (o->kind == OPT_LIST && !seen[o - c->options]) /* not more of the file's list */
+            ((text_list *)o->target)->count = 0;
+        seen[o - c->options] = true;
+        if (c->given != NULL)
+            c->given[o - c->options] = true;
+        if (!store(c, o, value))
+            return PARSED_WRONG;
+    }
     return PARSED_RUN;
+}
+
+/* Whether an option has no value yet: a number that it could not be given. */
+static bool unset(const option *o)
+{
+    return o->kind == OPT_INT && o->low > 0 && *(const int *)o->target == 0;
 }
 
 void option_text(const option *o, char *text, size_t room)
@@ -186,6 +241,8 @@ void option_text(const option *o, char *text, size_t room)
         break;
     case OPT_INT:
         snprintf(text, room, "%d", *(const int *)o->target);
+        if (unset(o))
+            text[0] = '\0';
         break;
     case OPT_SEED:
         snprintf(text, room, "%" PRIu64, *(const uint64_t *)o->target);
@@ -194,6 +251,7 @@ void option_text(const option *o, char *text, size_t room)
         snprintf(text, room, "%.17g", *(const double *)o->target);
         break;
     case OPT_TEXT:
+    case OPT_CALL:
         own = *(const char *const *)o->target;
         snprintf(text, room, "%s", own != NULL ? own : "");
         break;
@@ -237,37 +295,49 @@ bool option_set(const command *c, const option *o, const char *text)
     return true;
 }
 
-void options_json(FILE *out, const command *c)
+static void value_json(FILE *out, const option *o)
 {
-    for (int i = 0; i < c->count; i++) {
-        const option *o = &c->options[i];
-        const text_list *list = o->target;
-        fprintf(out, "%s\"%s\":", i > 0 ? "," : "", o->name);
-        switch (o->kind) {
-        case OPT_FLAG:
-            fputs(*(const bool *)o->target ? "true" : "false", out);
-            break;
-        case OPT_INT:
+    const text_list *list = o->target;
+    switch (o->kind) {
+    case OPT_FLAG:
+        fputs(*(const bool *)o->target ? "true" : "false", out);
+        break;
+    case OPT_INT:
+        if (unset(o))
+            json_text(out, NULL);
+        else
             fprintf(out, "%d", *(const int *)o->target);
-            break;
-        case OPT_SEED:
-            fprintf(out, "%" PRIu64, *(const uint64_t *)o->target);
-            break;
-        case OPT_REAL:
-            json_number(out, *(const double *)o->target);
-            break;
-        case OPT_TEXT:
-            json_text(out, *(const char *const *)o->target);
-            break;
-        case OPT_LIST:
-            fputc('[', out);
-            for (int k = 0; k < list->count; k++) {
-                fputs(k > 0 ? "," : "", out);
-                json_text(out, list->item[k]);
-            }
-            fputc(']', out);
-            break;
+        break;
+    case OPT_SEED:
+        fprintf(out, "%" PRIu64, *(const uint64_t *)o->target);
+        break;
+    case OPT_REAL:
+        json_number(out, *(const double *)o->target);
+        break;
+    case OPT_TEXT:
+    case OPT_CALL:
+        json_text(out, *(const char *const *)o->target);
+        break;
+    case OPT_LIST:
+        fputc('[', out);
+        for (int k = 0; k < list->count; k++) {
+            fputs(k > 0 ? "," : "", out);
+            json_text(out, list->item[k]);
         }
+        fputc(']', out);
+        break;
+    }
+}
+
+void options_json(FILE *out, const command *c, const char *separator)
+{
+    const char *between = "";
+    for (int i = 0; i < c->count; i++) {
+        if (c->options[i].kind == OPT_CALL)
+            continue;
+        fprintf(out, "%s\"%s\":", between, c->options[i].name);
+        value_json(out, &c->options[i]);
+        between = separator;
     }
 }
 

@@ -101,12 +101,13 @@ static int print_policies(const gn_net *net, gn_session_config config, bool json
 int command_plan(int argc, char **argv)
 {
     net_options n = net_options_default();
-    int batch = 1024, threads = gn_threads_available();
+    int batch = 1024, accumulate = 1, threads = gn_threads_available();
     const char *schedule = NULL;
     bool json = false;
     const option list[] = {
         NET_OPTIONS(&n),
-        {"batch-size", OPT_INT, &batch, 1, 1 << 20, "N", "positions a step"},
+        {"batch-size", OPT_INT, &batch, 1, 1 << 20, "N", "positions at a time"},
+        {"accumulate", OPT_INT, &accumulate, 1, 1 << 16, "K", "batches a step"},
         {"threads", OPT_INT, &threads, 1, 256, "N", "threads: workspace depends on them"},
         {"schedule", OPT_TEXT, &schedule, 0, 0, "POLICY", "print this policy's schedule instead"},
         {"json", OPT_FLAG, &json, 0, 0, NULL, "as JSON"},
@@ -124,6 +125,7 @@ int command_plan(int argc, char **argv)
         return tell("plan", &err);
     gn_session_config config = gn_session_default();
     config.batch = (size_t)batch;
+    config.accumulate = (size_t)accumulate;
     config.threads = threads;
     const int status = schedule != NULL ? print_schedule(&net, schedule)
                                         : print_policies(&net, config, json);

@@ -17,7 +17,7 @@ static train_options defaults(void)
 {
     const gn_optimizer_config o = gn_optimizer_default();
     return (train_options){.net = net_options_default(), .out = "run", .schedule = "constant",
-                           .optimizer = "adamw", .batch = 64, .epochs = 1, .eval_every = 250,
+                           .optimizer = "adamw", .batch = 64, .accumulate = 1, .epochs = 1, .eval_every = 250,
                            .threads = gn_threads_available(), .seed = 1, .lr = 1e-3,
                            .weight_decay = o.weight_decay, .momentum = o.momentum,
                            .clip = o.clip, .eval_fraction = 0.1};
@@ -33,6 +33,8 @@ static int resolve(training *t)
         return EXIT_USAGE;
     t->config = gn_session_default();
     t->config.batch = (size_t)o->batch;
+    t->config.accumulate = (size_t)o->accumulate;
+    t->positions = t->config.batch * t->config.accumulate;
     t->config.threads = o->threads;
     t->config.seed = o->seed;
     t->config.torch_compat_bn = o->compat_bn;
@@ -44,6 +46,7 @@ static int resolve(training *t)
     c->weight_decay = o->weight_decay;
     c->momentum = o->momentum;
     c->clip = o->clip;
+    c->nesterov = o->nesterov;
     if (strcmp(o->optimizer, "adamw") != 0 && strcmp(o->optimizer, "sgd") != 0) {
         fprintf(stderr, "gomokunet train: --optimizer \"%s\": expected adamw or sgd\n",
                 o->optimizer);
@@ -74,12 +77,33 @@ static int evaluate(training *t, uint64_t step, gn_scores *scores)
     return EXIT_GOOD;
 }
 
-static int save(training *t)
+static int save(training *t, const char *name)
 {
     gn_err err;
     char path[1100];
-    snprintf(path, sizeof path, "%s/model.safetensors", t->options.out);
+    snprintf(path, sizeof path, "%s/%s", t->options.out, name);
     return gn_session_save(t->session, path, &err) == GN_OK ? EXIT_GOOD : tell("train", &err);
+}
+
+/* Keeps the best model.  Only evaluations every --eval-every steps count: the one at the end of a
+ * run that is made longer later would not have been there had it been long from the start. */
+static int judge(training *t, const gn_scores *scores)
+{
+    if (t->held_out.count == 0 || t->done % (uint64_t)t->options.eval_every != 0)
+        return EXIT_GOOD;
+    const double loss = scores->loss_policy + scores->loss_value;
+    t->waited++;
+    if (loss != loss || (t->best_step > 0 && loss >= t->best_loss))
+        return EXIT_GOOD;
+    t->best_loss = loss;
+    t->best_step = t->done;
+    t->waited = 0;
+    return save(t, "best.safetensors");
+}
+
+static bool out_of_patience(const training *t)
+{
+    return t->options.patience > 0 && t->waited >= (uint64_t)t->options.patience;
 }
 
 static void show(training *t, uint64_t step, const gn_step_result *r, double speed)
@@ -105,26 +129,47 @@ static int one_step(training *t, uint64_t step, gn_step_result *r, double *speed
         fprintf(stderr, "gomokunet train: step %llu:\n", (unsigned long long)step + 1);
         return tell("train", &err);
     }
-    const double now = (double)t->config.batch / (machine_seconds() - before);
+    const double now = (double)t->positions / (machine_seconds() - before);
     *speed = *speed > 0 ? 0.9 * *speed + 0.1 * now : now;
     return EXIT_GOOD;
 }
 
-/* Whether the state is to be written after `done` steps. */
-static bool save_due(const training *t, uint64_t done, bool evaluated)
+/* Whether the state is to be written now. */
+static bool save_due(const training *t, bool evaluated)
 {
     if (t->options.save_every > 0)
-        return done % (uint64_t)t->options.save_every == 0 || done == t->steps;
+        return t->done % (uint64_t)t->options.save_every == 0 || t->done == t->steps ||
+               out_of_patience(t);
     return evaluated || machine_seconds() - t->saved > SAVE_SECONDS;
 }
 
-static int interrupted(training *t, uint64_t done)
+static int interrupted(training *t)
 {
     progress_break(&t->bar);
     fprintf(t->text,
             "interrupted after step %llu of %llu; go on with: gomokunet train --resume %s\n",
-            (unsigned long long)done, (unsigned long long)t->steps, t->options.out);
+            (unsigned long long)t->done, (unsigned long long)t->steps, t->options.out);
     return EXIT_SIGINT;
+}
+
+/* What follows a step: evaluation, metrics, files. */
+static int after_step(training *t, const gn_step_result *r, double speed, gn_scores *last)
+{
+    const bool due = t->done % (uint64_t)t->options.eval_every == 0 || t->done == t->steps;
+    int status = due ? evaluate(t, t->done, last) : EXIT_GOOD;
+    if (status != EXIT_GOOD)
+        return status;
+    metrics_step(t, t->done, r, gn_rate_at(&t->rate, t->done - 1), speed,
+                 due && t->held_out.count > 0 ? last : NULL);
+    if (due)
+        status = judge(t, last);
+    const bool stop = machine_interrupted();
+    if (status == EXIT_GOOD && (stop || save_due(t, due))) {
+        status = save(t, "model.safetensors");
+        if (status == EXIT_GOOD)
+            status = train_save_state(t, t->done);
+    }
+    return status == EXIT_GOOD && stop ? interrupted(t) : status;
 }
 
 static int loop(training *t, gn_scores *last)
@@ -133,30 +178,17 @@ static int loop(training *t, gn_scores *last)
     t->bar = progress_begin(t->steps);
     t->bar.first = t->first;
     t->saved = machine_seconds();
-    for (uint64_t step = t->first; step < t->steps; step++) {
-        const uint64_t done = step + 1;
-        const bool due = done % (uint64_t)t->options.eval_every == 0 || done == t->steps;
+    t->done = t->first;
+    while (t->done < t->steps && !out_of_patience(t)) {
         gn_step_result r;
-        int status = one_step(t, step, &r, &speed);
+        int status = one_step(t, t->done, &r, &speed);
         if (status != EXIT_GOOD)
             return status;
-        show(t, done, &r, speed);
-        if (due)
-            status = evaluate(t, done, last);
+        t->done++;
+        show(t, t->done, &r, speed);
+        status = after_step(t, &r, speed, last);
         if (status != EXIT_GOOD)
             return status;
-        metrics_step(t, done, &r, gn_rate_at(&t->rate, step), speed,
-                     due && t->held_out.count > 0 ? last : NULL);
-        const bool stop = machine_interrupted();
-        if (stop || save_due(t, done, due)) {
-            status = save(t);
-            if (status == EXIT_GOOD)
-                status = train_save_state(t, done);
-        }
-        if (status != EXIT_GOOD)
-            return status;
-        if (stop)
-            return interrupted(t, done);
     }
     return EXIT_GOOD;
 }
@@ -171,7 +203,13 @@ static int finish(training *t, const gn_scores *before, const gn_scores *after)
             (double)machine_resident_peak() / gib);
     if (t->held_out.count > 0)
         fprintf(t->text, "held-out top-1: %.4f before, %.4f after %llu steps\n", before->top1,
-                after->top1, (unsigned long long)t->steps);
+                after->top1, (unsigned long long)t->done);
+    if (out_of_patience(t))
+        fprintf(t->text, "early stop: no better held-out loss in %llu evaluations\n",
+                (unsigned long long)t->waited);
+    if (t->best_step > 0)
+        fprintf(t->text, "best held-out loss: %.4f after %llu steps: %s/best.safetensors\n",
+                t->best_loss, (unsigned long long)t->best_step, t->options.out);
     int status = EXIT_GOOD;
     if (t->options.compare && strcmp(t->config.policy, "none") != 0)
         status = compare_modes(t->text, &t->net, &t->config, gn_session_store(t->session),
@@ -204,6 +242,7 @@ static int run(training *t)
     t->started = machine_seconds();
     machine_catch_interrupts();
     status = evaluate(t, t->first, &before);
+    after = before;
     if (status == EXIT_GOOD) status = loop(t, &after);
     if (status == EXIT_GOOD) status = finish(t, &before, &after);
     return status;
@@ -214,25 +253,35 @@ int command_train(int argc, char **argv)
     training t = {.options = defaults()};
     train_options *o = &t.options;
     const option list[] = {
+        {"config", OPT_CALL, &o->config, 0, 0, "FILE",
+         "options from a JSON file, as config.json of a run folder; options given here win"},
         {"data", OPT_LIST, &o->data, 0, 0, "PATH", "game records, file or folder; repeatable"},
         NET_OPTIONS(&o->net),
-        {"batch-size", OPT_INT, &o->batch, 1, 1 << 20, "N", "positions a step"},
+        {"batch-size", OPT_INT, &o->batch, 1, 1 << 20, "N", "positions at a time"},
+        {"accumulate", OPT_INT, &o->accumulate, 1, 1 << 16, "K",
+         "a step of K batches; batch normalisation still sees one at a time"},
         {"checkpoint", OPT_TEXT, &o->checkpoint, 0, 0, "POLICY", "none, block or every:K"},
         {"epochs", OPT_INT, &o->epochs, 1, 1e6, "N", "passes over the positions"},
         {"steps", OPT_INT, &o->steps, 1, 2e9, "N", "steps, instead of epochs"},
         {"lr", OPT_REAL, &o->lr, 0, 0, "X", "learning rate"},
-        {"lr-schedule", OPT_TEXT, &o->schedule, 0, 0, "S", "constant or step:N:FACTOR"},
+        {"lr-schedule", OPT_TEXT, &o->schedule, 0, 0, "S", 
+         "constant, step:N:FACTOR or cosine:WARMUP[:MIN]"},
         {"optimizer", OPT_TEXT, &o->optimizer, 0, 0, "NAME", "adamw or sgd"},
         {"weight-decay", OPT_REAL, &o->weight_decay, 0, 0, "X", "of all tensors"},
         {"momentum", OPT_REAL, &o->momentum, 0, 0, "X", "of sgd"},
+        {"nesterov", OPT_FLAG, &o->nesterov, 0, 0, NULL, "of sgd: look ahead by the momentum"},
         {"clip", OPT_REAL, &o->clip, 0, 0, "X", "largest gradient norm, 0: no clipping"},
         {"seed", OPT_SEED, &o->seed, 0, 0, "N", "of weights, order, symmetries and the split"},
         {"eval-data", OPT_LIST, &o->eval_data, 0, 0, "PATH", "held-out records; repeatable"},
         {"eval-fraction", OPT_REAL, &o->eval_fraction, 0, 0.9, "X",
          "of the games to hold out where no --eval-data is given"},
         {"eval-every", OPT_INT, &o->eval_every, 1, 2e9, "N", "steps between evaluations"},
+        {"patience", OPT_INT, &o->patience, 0, 1e6, "N",
+         "stop after N evaluations without a better held-out loss; 0: never"},
+        {"data-sha256", OPT_TEXT, &o->data_sha256, 0, 0, "HEX",
+         "refuse games whose digest is another one; any: take what is there"},
         {"out", OPT_TEXT, &o->out, 0, 0, "DIR", "the run folder"},
-        {"resume", OPT_TEXT, &o->resume, 0, 0, "DIR", "go on with the run in this folder"},
+        {"resume", OPT_CALL, &o->resume, 0, 0, "DIR", "go on with the run in this folder"},
         {"save-every", OPT_INT, &o->save_every, 0, 2e9, "N",
          "steps between states; 0: at evaluations and every ten minutes"},
         {"threads", OPT_INT, &o->threads, 1, 256, "N", "threads; the bits do not depend on it"},

@@ -9,11 +9,11 @@
 typedef struct train_options {
     net_options net;
     text_list data, eval_data;
-    const char *checkpoint, *out, *schedule, *optimizer, *resume;
-    int batch, epochs, steps, threads, eval_every, save_every;
+    const char *checkpoint, *out, *schedule, *optimizer, *resume, *config, *data_sha256;
+    int batch, accumulate, epochs, steps, threads, eval_every, save_every, patience;
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
-    bool json, strict, compat_bn, compare, debug;
+    bool nesterov, json, strict, compat_bn, compare, debug;
 } train_options;
 
 /* Everything that a run of the command holds. */
@@ -27,7 +27,8 @@ typedef struct training {
     gn_games games, eval_games;
     gn_dataset train, held_out;
     gn_sampler sampler;
-    float *planes, *policy, *value;
+    float *planes, *policy, *value; /* the positions of a step */
+    size_t positions;               /* their number: batch * accumulate */
     gn_memory predicted;
     FILE *metrics; /* metrics.jsonl in the run folder */
     FILE *text;    /* where people read: stdout, or stderr with --json */
@@ -38,6 +39,10 @@ typedef struct training {
     gn_reader *state;      /* the state to go on from, until it is loaded */
     char state_path[1100];
     double saved;          /* when the last state was written */
+    uint64_t done;         /* steps, those of earlier parts included */
+    double best_loss;      /* held out, policy and value together */
+    uint64_t best_step;    /* 0: nothing was judged yet */
+    uint64_t waited;       /* evaluations since */
 } training;
 
 /* --- setup.c: data, network, memory.  Each returns an exit status. ---------------------------- */

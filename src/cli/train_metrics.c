@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/machine.h"
 #include "cli/train.h"
@@ -39,21 +40,29 @@ long metrics_position(training *t)
     return position;
 }
 
-/* config.json holds all options, metrics.jsonl the lines. */
+/* config.json holds all options, so that --config repeats the run, and what made it. */
+static bool write_config(const training *t, const char *path)
+{
+    FILE *f = fopen(path, "w");
+    if (f == NULL)
+        return false;
+    fputs("{\n  \"about\":{", f);
+    info_versions(f);
+    fputs("},\n  ", f);
+    options_json(f, t->command, ",\n  ");
+    fputs("\n}\n", f);
+    const bool good = ferror(f) == 0;
+    return fclose(f) == 0 && good;
+}
+
 int metrics_open(training *t)
 {
     gn_err err;
     char path[1100];
     snprintf(path, sizeof path, "%s/config.json", t->options.out);
-    FILE *config = fopen(path, "w");
-    if (config != NULL) {
-        fputc('{', config);
-        options_json(config, t->command);
-        fputs("}\n", config);
-        if (fclose(config) == 0) {
-            snprintf(path, sizeof path, "%s/metrics.jsonl", t->options.out);
-            t->metrics = open_lines(t, path);
-        }
+    if (write_config(t, path)) {
+        snprintf(path, sizeof path, "%s/metrics.jsonl", t->options.out);
+        t->metrics = open_lines(t, path);
     }
     if (t->metrics != NULL)
         return EXIT_GOOD;
@@ -64,7 +73,7 @@ int metrics_open(training *t)
 static void config_line(FILE *out, training *t)
 {
     fputs("{\"config\":{", out);
-    options_json(out, t->command);
+    options_json(out, t->command, ",");
     fprintf(out, "},\"parameters\":%zu,\"predicted_peak_bytes\":%zu,\"schedule\":",
             gn_tape_parameters(t->net.tape), t->predicted.total);
     json_text(out, t->config.policy);

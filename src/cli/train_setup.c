@@ -1,6 +1,7 @@
 /* Setting a training run up: data, memory, network.  SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/machine.h"
 #include "cli/records.h"
@@ -8,9 +9,25 @@
 
 static const double gib = 1024.0 * 1024.0 * 1024.0;
 
+/* A run that is repeated must not be written over the one that it repeats. */
+static bool is_folder_of(const char *folder, const char *config)
+{
+    char own[1100];
+    struct stat a, b;
+    snprintf(own, sizeof own, "%s/config.json", folder);
+    return stat(own, &a) == 0 && stat(config, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
 int train_make_folder(training *t)
 {
     gn_err err;
+    const char *config = t->options.config;
+    if (config != NULL && is_folder_of(t->options.out, config)) {
+        fprintf(stderr, "gomokunet train: --config %s belongs to the run in %s: expected another "
+                "folder as --out\n", config, t->options.out);
+        return EXIT_USAGE;
+    }
     return machine_make_folder(t->options.out, &err) == GN_OK ? EXIT_GOOD : tell("train", &err);
 }
 
@@ -68,6 +85,20 @@ static void digest_games(gn_sha256 *hash, const gn_games *games)
     }
 }
 
+/* The games must be those that the options speak of, where they do. */
+static int check_digest(training *t)
+{
+    train_options *o = &t->options;
+    const char *wanted = o->data_sha256;
+    o->data_sha256 = t->data_digest;
+    if (wanted == NULL || strcmp(wanted, "any") == 0 || strcmp(wanted, t->data_digest) == 0)
+        return EXIT_GOOD;
+    fprintf(stderr, "gomokunet train: the games are not those of the run: SHA-256 %.16s..., "
+            "expected %.16s...%s\n", t->data_digest, wanted,
+            o->resume == NULL ? "; --data-sha256 any takes what is there" : "");
+    return EXIT_USAGE;
+}
+
 int train_load_data(training *t)
 {
     gn_err err;
@@ -81,11 +112,20 @@ int train_load_data(training *t)
     digest_games(&hash, &t->games);
     digest_games(&hash, &t->eval_games);
     gn_sha256_hex(&hash, t->data_digest);
-    const size_t batch = (size_t)t->options.batch;
-    if (gn_sampler_create(&t->sampler, &t->train, t->options.seed, batch, &err) != GN_OK)
+    status = check_digest(t);
+    if (status != EXIT_GOOD)
+        return status;
+    if (gn_sampler_create(&t->sampler, &t->train, t->options.seed, t->positions, &err) != GN_OK)
         return tell("train", &err);
     const uint64_t epochs = (uint64_t)t->options.epochs;
     t->steps = t->options.steps > 0 ? (uint64_t)t->options.steps : epochs * t->sampler.per_epoch;
+    if (gn_rate_span(&t->rate, t->steps, &err) != GN_OK)
+        return tell("train", &err);
+    if (t->options.patience > 0 && t->held_out.count == 0) {
+        fprintf(stderr, "gomokunet train: --patience %d: expected held-out games, by --eval-data "
+                "or --eval-fraction\n", t->options.patience);
+        return EXIT_USAGE;
+    }
     fprintf(t->text, "data: %zu games%s, %zu positions to learn from, %zu held out\n",
             t->games.count + t->eval_games.count,
             t->options.data.count == 0 ? " of the built-in player" : "", t->train.count,
@@ -127,17 +167,24 @@ static void suggest(const training *t, size_t available)
     fprintf(stderr, "gomokunet train: no batch size would fit; a smaller network might\n");
 }
 
+/* The positions of a step, as floats. */
+static size_t positions_bytes(const training *t)
+{
+    const size_t size = (size_t)t->net.config.board_size;
+    return t->positions * (size * size * (GN_PLANES + 1) + 1) * sizeof(float);
+}
+
 int train_check_memory(training *t)
 {
     gn_err err;
     if (gn_session_predict(&t->predicted, &t->net, &t->config, &err) != GN_OK)
         return tell("train", &err);
     const gn_memory *m = &t->predicted;
-    const size_t available = machine_memory_available();
-    if (available > 0 && m->total > available) {
+    const size_t available = machine_memory_available(), positions = positions_bytes(t);
+    if (available > 0 && m->total + positions > available) {
         fprintf(stderr, "gomokunet train: this run needs %.2f GiB, %.2f GiB are there\n",
-                (double)m->total / gib, (double)available / gib);
-        suggest(t, available);
+                (double)(m->total + positions) / gib, (double)available / gib);
+        suggest(t, available > positions ? available - positions : 0);
         return EXIT_RUNTIME;
     }
     const gn_textbook book = gn_net_textbook(&t->net.config, t->config.batch);
@@ -146,6 +193,10 @@ int train_check_memory(training *t)
             "activations %.3f (of them saved for backward %.3f)\n", (double)m->total / gib,
             (double)m->parameters / gib, (double)m->gradients / gib, (double)m->optimizer / gib,
             (double)m->activations / gib, (double)m->saved / gib);
+    if (t->config.accumulate > 1)
+        fprintf(t->text, "accumulate: a step is %zu micro-batches of %zu positions, %zu together; "
+                "batch normalisation sees %zu at a time, not %zu\n", t->config.accumulate,
+                t->config.batch, t->positions, t->config.batch, t->positions);
     fprintf(t->text, "textbook: normal mode saves %zu maps, %.2f GiB; checkpointing %zu maps, "
             "%.2f GiB: 83 %% less\n", book.normal_maps, map * (double)book.normal_maps,
             book.checkpoint_maps, map * (double)book.checkpoint_maps);
@@ -160,12 +211,12 @@ int train_build(training *t)
     const size_t cells = (size_t)(t->net.config.board_size * t->net.config.board_size);
     if (gn_session_create(&t->session, &t->net, &t->config, &err) != GN_OK)
         return tell("train", &err);
-    t->planes = malloc(t->config.batch * cells * GN_PLANES * sizeof *t->planes);
-    t->policy = malloc(t->config.batch * cells * sizeof *t->policy);
-    t->value = malloc(t->config.batch * sizeof *t->value);
+    t->planes = malloc(t->positions * cells * GN_PLANES * sizeof *t->planes);
+    t->policy = malloc(t->positions * cells * sizeof *t->policy);
+    t->value = malloc(t->positions * sizeof *t->value);
     if (t->planes != NULL && t->policy != NULL && t->value != NULL)
         return EXIT_GOOD;
-    gn_fail(&err, GN_E_NOMEM, "no memory for a batch of %zu positions", t->config.batch);
+    gn_fail(&err, GN_E_NOMEM, "no memory for a step of %zu positions", t->positions);
     return tell("train", &err);
 }
 

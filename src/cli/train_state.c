@@ -18,7 +18,7 @@ enum { GENERATIONS = 2, MAX_STATES = 64, PATH_ROOM = 1100 };
 /* What a resumed run may be told anew. */
 static const char *const free_options[] = {"threads", "checkpoint", "use-checkpoint", "steps",
                                            "epochs",  "json",       "compare",        "debug",
-                                           "resume",  "save-every"};
+                                           "resume",  "save-every",   "patience"};
 
 static bool is_free(const char *name)
 {
@@ -73,18 +73,32 @@ static bool given(const command *c, const char *name)
     return false;
 }
 
+static bool is_one_of(const char *name, const char *a, const char *b)
+{
+    return strcmp(name, a) == 0 || strcmp(name, b) == 0;
+}
+
+/* Options that are free, but not in this run: under --torch-compat-bn the policy decides which
+ * running statistics are updated twice; a cosine runs over all steps, so their number is in every
+ * rate. */
+static bool is_bound(const training *t, const char *name)
+{
+    const char *compat = gn_reader_metadata(t->state, "option.torch-compat-bn");
+    const char *schedule = gn_reader_metadata(t->state, "option.lr-schedule");
+    if (is_one_of(name, "checkpoint", "use-checkpoint"))
+        return compat != NULL && *compat != '\0';
+    return is_one_of(name, "steps", "epochs") && schedule != NULL &&
+           strncmp(schedule, "cosine", 6) == 0;
+}
+
 static bool restore_option(const training *t, int index)
 {
     const option *o = &t->command->options[index];
     char key[80];
     snprintf(key, sizeof key, "option.%s", o->name);
     const char *text = gn_reader_metadata(t->state, key);
-    /* Under --torch-compat-bn the policy decides which running statistics are updated twice. */
-    const char *compat = gn_reader_metadata(t->state, "option.torch-compat-bn");
-    const bool policy =
-        strcmp(o->name, "checkpoint") == 0 || strcmp(o->name, "use-checkpoint") == 0;
     if (t->command->given[index]) {
-        if (is_free(o->name) && !(policy && compat != NULL && *compat != '\0'))
+        if (is_free(o->name) && !is_bound(t, o->name))
             return true;
         fprintf(stderr, "gomokunet train: --%s belongs to the run that is resumed and cannot be "
                 "changed; start a new one for that\n", o->name);
@@ -139,16 +153,23 @@ int train_find_state(training *t)
     return EXIT_GOOD;
 }
 
+/* What was judged so far; a state made without held-out games says 0 steps. */
+static bool load_best(training *t)
+{
+    const char *text = gn_reader_metadata(t->state, "best");
+    if (text != NULL && sscanf(text, "%la %" SCNu64 " %" SCNu64, &t->best_loss, &t->best_step,
+                               &t->waited) == 3)
+        return true;
+    fprintf(stderr, "gomokunet train: %s: metadata best \"%s\": expected a loss, a step and a "
+            "count\n", t->state_path, text != NULL ? text : "");
+    return false;
+}
+
 int train_load_state(training *t)
 {
     gn_err err;
-    const char *digest = gn_reader_metadata(t->state, "data");
-    if (digest == NULL || strcmp(digest, t->data_digest) != 0) {
-        fprintf(stderr, "gomokunet train: the games are not those that %s was trained on: SHA-256 "
-                "%.16s..., expected %.16s...\n", t->options.resume, t->data_digest,
-                digest != NULL ? digest : "none");
+    if (!load_best(t))
         return EXIT_USAGE;
-    }
     if (gn_session_load_state(t->session, t->state, t->state_path, &t->first, &err) != GN_OK)
         return tell("train", &err);
     gn_reader_close(t->state);
@@ -180,14 +201,20 @@ int train_save_state(training *t, uint64_t step)
     const long position = metrics_position(t);
     if (position < 0)
         return EXIT_RUNTIME;
-    for (int i = 0; i < t->command->count && count < NOTES - 2; i++, count++) {
-        snprintf(keys[count], sizeof keys[count], "option.%s", t->command->options[i].name);
-        option_text(&t->command->options[i], values[count], TEXT);
+    for (int i = 0; i < t->command->count && count < NOTES - 2; i++) {
+        const option *o = &t->command->options[i];
+        if (o->kind == OPT_CALL)
+            continue;
+        snprintf(keys[count], sizeof keys[count], "option.%s", o->name);
+        option_text(o, values[count], TEXT);
         notes[count] = (gn_note){keys[count], values[count]};
+        count++;
     }
     snprintf(values[count], TEXT, "%ld", position);
     notes[count] = (gn_note){"metrics_bytes", values[count]};
-    notes[++count] = (gn_note){"data", t->data_digest};
+    count++;
+    snprintf(values[count], TEXT, "%a %" PRIu64 " %" PRIu64, t->best_loss, t->best_step, t->waited);
+    notes[count] = (gn_note){"best", values[count]};
     char path[PATH_ROOM];
     snprintf(path, sizeof path, "%s/state", t->options.out);
     /* A run folder that someone removed is not made anew: its metrics would be lost silently. */

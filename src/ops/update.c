@@ -4,9 +4,11 @@
  *                  of fma(g, g, lane) over i = j mod 16 from +0; lanes by tree, blocks by the
  *                  batch tree
  *     clip         norm = sqrt(tree of the tensors' S); coef = min(1, max / (norm + 1e-6))
+ *     add          to = (to + from) * scale
  *     adamw        g' = g*coef; p1 = p*c0; m = fma(c1, g', b1*m); v = fma(c2*g', g', b2*v)
  *                  p = fma(-c4, m / (sqrt(v)/c3 + eps), p1)
  *     sgd          g' = fma(wd, p, g*coef); m = fma(mu, m, g'); p = fma(-lr, m, p)
+ *     nesterov     the same with p = fma(-lr, fma(mu, m, g'), p)
  *     running      mean' = fma(k, mean, (1-k)*mean'); var' = fma(k, M2/(M-1), (1-k)*var')
  *
  * The coefficients come in double from double hyperparameters and are rounded once, here.
@@ -54,6 +56,15 @@ static double update_clip(double *sums, size_t count, double max_norm, double *n
     return coef < 1 ? (double)coef : 1;
 }
 
+static void update_add(void *to, const void *from, size_t count, double scale)
+{
+    real *t = to;
+    const real *f = from, k = (real)scale;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < count; i++)
+        t[i] = (t[i] + f[i]) * k;
+}
+
 static void update_adamw(void *param, void *first, void *second, const void *gradient,
                          size_t count, double coef, const gn_adamw *a)
 {
@@ -73,7 +84,7 @@ static void update_adamw(void *param, void *first, void *second, const void *gra
 }
 
 static void update_sgd(void *param, void *velocity, const void *gradient, size_t count,
-                       double coef, double rate, double momentum, double decay)
+                       double coef, double rate, double momentum, double decay, bool nesterov)
 {
     real *p = param, *m = velocity;
     const real *g = gradient;
@@ -82,7 +93,7 @@ static void update_sgd(void *param, void *velocity, const void *gradient, size_t
     for (size_t i = 0; i < count; i++) {
         const real whole = fma_real(wd, p[i], g[i] * c);
         m[i] = fma_real(mu, m[i], whole);
-        p[i] = fma_real(-lr, m[i], p[i]);
+        p[i] = fma_real(-lr, nesterov ? fma_real(mu, m[i], whole) : m[i], p[i]);
     }
 }
 
@@ -100,6 +111,6 @@ static void update_running(void *running_mean, void *running_var, const void *me
 }
 
 static const gn_update plain_update = {
-    .sum_squares = update_sum_squares, .clip = update_clip, .adamw = update_adamw,
-    .sgd = update_sgd, .running = update_running,
+    .sum_squares = update_sum_squares, .clip = update_clip, .add = update_add,
+    .adamw = update_adamw, .sgd = update_sgd, .running = update_running,
 };

@@ -44,6 +44,10 @@ static gn_status check_config(const gn_optimizer_config *c, gn_err *err)
                                      "%s%s %g, expected %.7g to %.7g", used > 0 ? "; " : "",
                                      limits[i].name, limits[i].value, limits[i].low,
                                      limits[i].high);
+    if (c->nesterov && !(c->kind == GN_SGD && c->momentum > 0))
+        used += (size_t)snprintf(text + used, sizeof text - used,
+                                 "%snesterov, expected sgd with momentum above 0",
+                                 used > 0 ? "; " : "");
     return used == 0 ? GN_OK : gn_fail(err, GN_E_CONFIG, "optimizer: %s", text);
 }
 
@@ -152,7 +156,7 @@ void gn_optimizer_step(gn_optimizer *o, gn_store *store, double rate)
             o->update->adamw(param, o->first + at, o->second + at, grad, count, o->coef, &adamw);
         else
             o->update->sgd(param, o->first + at, grad, count, o->coef, rate, o->config.momentum,
-                           o->config.weight_decay);
+                           o->config.weight_decay, o->config.nesterov);
         at += gn_align(count * o->elem);
     }
     gn_guard_leave(&guard);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/align.h"
 #include "base/guard.h"
 #include "base/threads.h"
 #include "gomokunet/io.h"
@@ -18,8 +19,14 @@ gn_session_config gn_session_default(void)
 
 /* --- Memory -------------------------------------------------------------------------------- */
 
-static gn_memory sum_memory(gn_memory m)
+static size_t parts_of(const gn_session_config *c)
 {
+    return c->accumulate > 1 ? c->accumulate : 1;
+}
+
+static gn_memory sum_memory(gn_memory m, const gn_session_config *c)
+{
+    m.gradients *= parts_of(c) > 1 ? 2 : 1;
     m.total = m.parameters + m.gradients + m.optimizer + m.activations;
     return m;
 }
@@ -40,7 +47,7 @@ gn_status gn_session_predict(gn_memory *out, const gn_net *net, const gn_session
                                                        &config->optimizer),
                        .saved = usage.saved, .activations = usage.peak};
     gn_store_sizes(net->tape, config->table, &out->parameters, &out->gradients);
-    *out = sum_memory(*out);
+    *out = sum_memory(*out, config);
     gn_plan_free(&plan);
     gn_schedule_free(&schedule);
     gn_program_destroy(program);
@@ -53,7 +60,7 @@ gn_memory gn_session_memory(const gn_session *s)
     return sum_memory((gn_memory){
         .parameters = gn_store_data_bytes(s->store), .gradients = gn_store_grad_bytes(s->store),
         .optimizer = gn_optimizer_bytes(s->net->tape, s->config.table, &s->config.optimizer),
-        .saved = usage.saved, .activations = usage.peak});
+        .saved = usage.saved, .activations = usage.peak}, &s->config);
 }
 
 /* --- Building ------------------------------------------------------------------------------ */
@@ -72,6 +79,12 @@ static gn_status build(gn_session *s, gn_err *err)
         st = gn_engine_create(&s->engine, s->program, &schedule, s->store, s->pool, err);
     if (st == GN_OK)
         st = gn_optimizer_create(&s->optimizer, s->net->tape, c->table, &c->optimizer, err);
+    if (st == GN_OK && parts_of(c) > 1) {
+        s->sum = gn_aligned(gn_store_grad_bytes(s->store));
+        if (s->sum == NULL)
+            st = gn_fail(err, GN_E_NOMEM, "session: no memory to accumulate gradients (%zu bytes)",
+                         gn_store_grad_bytes(s->store));
+    }
     if (st == GN_OK) {
         gn_store_init(s->store, c->seed);
         if (c->debug && !gn_engine_debug(s->engine, true))
@@ -108,6 +121,7 @@ void gn_session_destroy(gn_session *s)
     gn_program_destroy(s->program);
     gn_store_destroy(s->store);
     gn_pool_destroy(s->pool);
+    free(s->sum);
     free(s);
 }
 
@@ -131,13 +145,14 @@ static size_t best_cell(const gn_session *s, size_t n, size_t cells)
     return best;
 }
 
+/* Adds what a micro-batch came to. */
 static void read_result(const gn_session *s, const float *policy, gn_step_result *r)
 {
     const gn_net *net = s->net;
     const size_t cells = (size_t)net->config.board_size * (size_t)net->config.board_size;
-    r->loss = gn_engine_read(s->engine, net->loss, 0);
-    r->loss_policy = gn_engine_read(s->engine, net->loss_policy, 0);
-    r->loss_value = gn_engine_read(s->engine, net->loss_value, 0);
+    r->loss += gn_engine_read(s->engine, net->loss, 0);
+    r->loss_policy += gn_engine_read(s->engine, net->loss_policy, 0);
+    r->loss_value += gn_engine_read(s->engine, net->loss_value, 0);
     for (size_t n = 0; n < s->config.batch; n++) {
         const float *target = policy + n * cells;
         float sum = 0, most = 0;
@@ -157,17 +172,73 @@ static bool finite(double x)
     return x - x == 0;
 }
 
-gn_status gn_session_gradients(gn_session *s, const float *planes, const float *policy,
-                               const float *value, gn_step_result *result, gn_err *err)
+static void update_running(gn_session *s)
+{
+    const bool twice = s->config.torch_compat_bn && s->recomputes;
+    const gn_guard guard = gn_guard_enter(s->config.threads);
+    gn_running_update(s->engine, s->store, s->program, twice);
+    gn_guard_leave(&guard);
+    s->tracked.others++;
+    s->tracked.blocks += twice ? 2 : 1;
+}
+
+/* Adds the gradients of micro-batch `part` to the sum; the last leaves the mean in the store. */
+static void add_gradients(gn_session *s, size_t part, size_t parts)
+{
+    const gn_update *update = gn_table_update(s->config.table);
+    const gn_guard guard = gn_guard_enter(s->config.threads);
+    char *sum = s->sum;
+    for (int v = 0; v < gn_tape_values(s->net->tape) && parts > 1; v++) {
+        void *grad = gn_store_grad(s->store, v);
+        if (grad == NULL)
+            continue;
+        const size_t bytes = gn_program_bytes(s->program, v), count = bytes / s->config.table->elem;
+        if (part == 0)
+            memcpy(sum, grad, bytes);
+        else if (part + 1 < parts)
+            update->add(sum, grad, count, 1);
+        else
+            update->add(grad, sum, count, 1.0 / (double)parts);
+        sum += gn_align(bytes);
+    }
+    gn_guard_leave(&guard);
+}
+
+/* Forward and backward of all micro-batches, up to a loss that is not finite.  With `track`, the
+ * running statistics take in all but the last one, whose update waits for the step. */
+static gn_status run_parts(gn_session *s, const float *planes, const float *policy,
+                           const float *value, bool track, gn_step_result *r, gn_err *err)
+{
+    const size_t parts = parts_of(&s->config), batch = s->config.batch;
+    const size_t cells = (size_t)s->net->config.board_size * (size_t)s->net->config.board_size;
+    for (size_t part = 0; part < parts; part++) {
+        const size_t first = part * batch;
+        gn_engine_feed(s->engine, s->net->planes, planes + first * cells * GN_PLANES);
+        gn_engine_feed(s->engine, s->net->target_policy, policy + first * cells);
+        gn_engine_feed(s->engine, s->net->target_value, value + first);
+        const gn_status st = gn_engine_run(s->engine, err);
+        if (st != GN_OK)
+            return st;
+        read_result(s, policy + first * cells, r);
+        if (!finite(r->loss))
+            return GN_OK;
+        add_gradients(s, part, parts);
+        if (track && part + 1 < parts)
+            update_running(s);
+    }
+    r->loss /= (double)parts;
+    r->loss_policy /= (double)parts;
+    r->loss_value /= (double)parts;
+    return GN_OK;
+}
+
+static gn_status gather(gn_session *s, const float *planes, const float *policy,
+                        const float *value, bool track, gn_step_result *result, gn_err *err)
 {
     *result = (gn_step_result){0};
-    gn_engine_feed(s->engine, s->net->planes, planes);
-    gn_engine_feed(s->engine, s->net->target_policy, policy);
-    gn_engine_feed(s->engine, s->net->target_value, value);
-    const gn_status st = gn_engine_run(s->engine, err);
+    const gn_status st = run_parts(s, planes, policy, value, track, result, err);
     if (st != GN_OK)
         return st;
-    read_result(s, policy, result);
     const gn_guard guard = gn_guard_enter(s->config.threads);
     result->grad_norm = gn_optimizer_measure(s->optimizer, s->store);
     gn_guard_leave(&guard);
@@ -183,19 +254,22 @@ gn_status gn_session_gradients(gn_session *s, const float *planes, const float *
                    finite(result->loss) ? "the gradient of " : "", name);
 }
 
+gn_status gn_session_gradients(gn_session *s, const float *planes, const float *policy,
+                               const float *value, gn_step_result *result, gn_err *err)
+{
+    return gather(s, planes, policy, value, false, result, err);
+}
+
 gn_status gn_session_step(gn_session *s, const float *planes, const float *policy,
                           const float *value, double rate, gn_step_result *result, gn_err *err)
 {
-    const gn_status st = gn_session_gradients(s, planes, policy, value, result, err);
+    const gn_status st = gather(s, planes, policy, value, true, result, err);
     if (st != GN_OK)
         return st;
-    const bool twice = s->config.torch_compat_bn && s->recomputes;
+    update_running(s);
     const gn_guard guard = gn_guard_enter(s->config.threads);
-    gn_running_update(s->engine, s->store, s->program, twice);
     gn_optimizer_step(s->optimizer, s->store, rate);
     gn_guard_leave(&guard);
-    s->tracked.others++;
-    s->tracked.blocks += twice ? 2 : 1;
     return GN_OK;
 }
 

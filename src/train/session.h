@@ -12,6 +12,7 @@ struct gn_session {
     gn_pool *pool;
     gn_engine *engine;
     gn_optimizer *optimizer;
+    char *sum; /* of the micro-batches' gradients, tensor after tensor; NULL: one batch a step */
     gn_tracked tracked;
     bool recomputes; /* the policy runs some stage forward twice */
 };
