@@ -153,7 +153,8 @@ faults: $(BUILD)/gomokunet $(BUILD)/tests/faulty $(BUILD)/tests/faults/faults  #
 
 .PHONY: test test-programs digest
 test: deps  ## build and run all tests
-	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest
+	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest $(BUILD)/tests/faulty \
+	    $(BUILD)/tests/faults/faults
 	@CC="$(CC)" OPENMP="$(OPENMP)" BUILD="$(BUILD)" tests/build/run_tests.sh $(TEST_BIN)
 
 test-programs: $(TEST_BIN)
