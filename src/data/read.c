@@ -34,6 +34,8 @@ static reader *reader_of(const char *path)
         return gn_psq_read;
     if (gn_text_ends(path, ".gomoku") || gn_text_ends(path, ".gomoku.gz"))
         return gn_text_read;
+    if (gn_text_ends(path, ".json") || gn_text_ends(path, ".json.gz"))
+        return gn_winepy_read;
     return NULL;
 }
 
@@ -156,7 +158,7 @@ gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn
         st = read_file(games, path, import, err);
     else
         st = gn_fail(err, GN_E_FORMAT,
-                     "%s: unknown kind of file, expected .psq or .gomoku, each also with .gz",
+                     "%s: unknown kind of file, expected .psq, .gomoku or WinePy's .json, each also with .gz",
                      path);
     if (st != GN_OK || import->games > before.games)
         return st;

@@ -59,6 +59,7 @@ gn_status gn_import_reject(gn_import *import, const gn_err *err);
 /* The readers of the formats.  A malformed game goes to gn_import_reject; anything else that is not
  * GN_OK ends the import. */
 gn_status gn_psq_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
+gn_status gn_winepy_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 gn_status gn_text_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 
 #endif
