@@ -60,9 +60,10 @@ gn_status gn_games_add(gn_games *games, const char *source, int size, gn_rule ru
 typedef struct gn_import {
     bool strict;    /* the first malformed game ends the import with GN_E_FORMAT */
     int board_size; /* games of another size are counted and left out; 0 takes all */
+    bool fit;       /* games of a larger board whose stones fit into board_size are moved there */
     void (*complain)(void *user, const char *text);
     void *user;
-    size_t files, games, malformed, other_size; /* counted */
+    size_t files, games, malformed, other_size, fitted; /* counted; fitted: among games */
 } gn_import;
 
 /* Reads a file or, recursively and in byte order of the names, a folder.  Files are told by their
@@ -116,6 +117,11 @@ void gn_dataset_free(gn_dataset *dataset);
  * symmetry.  Games of one source share openings, so a held-out score is also wanted on the rest.
  * GN_E_NOMEM. */
 gn_status gn_dataset_remove_seen(gn_dataset *dataset, const gn_games *seen, gn_err *err);
+
+/* How many games are copies of an earlier one, move for move, up to symmetry; and how many games of
+ * `games` are in `others` too.  GN_E_NOMEM. */
+gn_status gn_games_duplicates(size_t *out, const gn_games *games, gn_err *err);
+gn_status gn_games_shared(size_t *out, const gn_games *games, const gn_games *others, gn_err *err);
 
 /* Splits by game: use[i] = 1 for about `fraction` of the games, else 0, drawn by (seed, what the
  * game is up to symmetry): copies fall on the same side, and a game's side does not depend on the

@@ -12,7 +12,8 @@ typedef struct eval_options {
     const char *model;
     text_list data, seen;
     int batch, threads;
-    bool json, strict;
+    record_options records;
+    bool json;
 } eval_options;
 
 static void print_scores(const gn_scores *s, bool json, const char *prefix)
@@ -77,6 +78,18 @@ static int score_games(const eval_options *o, const gn_net *net, gn_store *store
     return st == GN_OK ? EXIT_GOOD : tell("eval", &err);
 }
 
+static int tell_shared(const gn_games *games, const gn_games *seen)
+{
+    gn_err err;
+    size_t shared;
+    if (gn_games_shared(&shared, games, seen, &err) != GN_OK)
+        return tell("eval", &err);
+    if (shared > 0)
+        fprintf(stderr, "gomokunet eval: %zu of %zu games are among those seen, up to symmetry\n",
+                shared, games->count);
+    return EXIT_GOOD;
+}
+
 static int run(const eval_options *o)
 {
     gn_err err;
@@ -95,9 +108,11 @@ static int run(const eval_options *o)
         status = st == GN_E_NOMEM ? EXIT_RUNTIME : EXIT_USAGE;
     }
     if (status == EXIT_GOOD)
-        status = records_read(&games, &o->data, config.board_size, o->strict, "eval");
+        status = records_read(&games, &o->data, config.board_size, &o->records, "eval");
     if (status == EXIT_GOOD && o->seen.count > 0)
-        status = records_read(&seen, &o->seen, config.board_size, o->strict, "eval");
+        status = records_read(&seen, &o->seen, config.board_size, &o->records, "eval");
+    if (status == EXIT_GOOD && o->seen.count > 0)
+        status = tell_shared(&games, &seen);
     if (status == EXIT_GOOD)
         status = score_games(o, &net, store, &games, &seen);
     gn_games_free(&games);
@@ -117,7 +132,7 @@ int command_eval(int argc, char **argv)
          "records trained on: also score what they do not hold"},
         {"batch-size", OPT_INT, &o.batch, 1, 1 << 20, "N", "positions at a time"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads"},
-        {"strict", OPT_FLAG, &o.strict, 0, 0, NULL, "stop at the first malformed game"},
+        RECORD_OPTIONS(&o.records),
         {"json", OPT_FLAG, &o.json, 0, 0, NULL, "as JSON"},
     };
     const command c = {"eval", "score a model on game records", NULL, list,

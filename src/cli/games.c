@@ -13,7 +13,8 @@ typedef struct games_options {
     int make, board_size;
     uint64_t seed;
     const char *out;
-    bool json, strict;
+    record_options records;
+    bool json;
 } games_options;
 
 static int make_games(gn_games *games, const games_options *o)
@@ -31,10 +32,13 @@ static int make_games(gn_games *games, const games_options *o)
     return EXIT_GOOD;
 }
 
-static void print_counts(const gn_games *games, bool json)
+static int print_counts(const gn_games *games, bool json)
 {
     size_t results[4] = {0}, positions = 0; /* loss, draw, win, unknown */
-    size_t rules[3] = {0};
+    size_t rules[3] = {0}, copies;
+    gn_err err;
+    if (gn_games_duplicates(&copies, games, &err) != GN_OK)
+        return tell("games", &err);
     for (size_t i = 0; i < games->count; i++) {
         const gn_game *g = &games->game[i];
         results[g->result + 1]++;
@@ -43,12 +47,14 @@ static void print_counts(const gn_games *games, bool json)
     }
     const char *text = json ? "{\"games\":%zu,\"positions\":%zu,\"first_wins\":%zu,"
                               "\"second_wins\":%zu,\"draws\":%zu,\"unknown\":%zu,"
-                              "\"freestyle\":%zu,\"standard\":%zu,\"renju\":%zu}\n"
+                              "\"freestyle\":%zu,\"standard\":%zu,\"renju\":%zu,\"copies\":%zu}\n"
                             : "%zu games, %zu positions after the openings\n"
                               "first mover wins %zu, second %zu, draws %zu, unknown %zu\n"
-                              "freestyle %zu, standard %zu, renju %zu\n";
+                              "freestyle %zu, standard %zu, renju %zu\n"
+                              "copies of other games, up to symmetry: %zu\n";
     printf(text, games->count, positions, results[2], results[0], results[1], results[3],
-           rules[GN_FREESTYLE], rules[GN_STANDARD], rules[GN_RENJU]);
+           rules[GN_FREESTYLE], rules[GN_STANDARD], rules[GN_RENJU], copies);
+    return EXIT_GOOD;
 }
 
 static int run(const games_options *o)
@@ -57,11 +63,12 @@ static int run(const games_options *o)
     gn_err err;
     machine_catch_interrupts();
     int status = o->make > 0 ? make_games(&games, o)
-                             : records_read(&games, &o->data, 0, o->strict, "games");
+                             : records_read(&games, &o->data, o->records.fit ? o->board_size : 0, &o->records,
+                                            "games");
     if (status == EXIT_GOOD && o->out != NULL && gn_games_write(&games, o->out, &err) != GN_OK)
         status = tell("games", &err);
     if (status == EXIT_GOOD)
-        print_counts(&games, o->json);
+        status = print_counts(&games, o->json);
     if (status == EXIT_GOOD && o->out != NULL && !o->json)
         printf("written: %s\n", o->out);
     gn_games_free(&games);
@@ -75,10 +82,10 @@ int command_games(int argc, char **argv)
         {"data", OPT_LIST, &o.data, 0, 0, "PATH", "records to check, file or folder; repeatable"},
         {"make", OPT_INT, &o.make, 0, 1e7, "N", "make N games with the built-in player"},
         {"board-size", OPT_INT, &o.board_size, GN_MIN_BOARD, GN_MAX_BOARD, "N",
-         "squares a side of the games made"},
+         "squares a side of the games made, or with --fit-board wanted"},
         {"seed", OPT_SEED, &o.seed, 0, 0, "N", "of the games made"},
         {"out", OPT_TEXT, &o.out, 0, 0, "FILE", "write all games as .gomoku or .gomoku.gz"},
-        {"strict", OPT_FLAG, &o.strict, 0, 0, NULL, "stop at the first malformed game"},
+        RECORD_OPTIONS(&o.records),
         {"json", OPT_FLAG, &o.json, 0, 0, NULL, "counts as JSON"},
     };
     const command c = {"games", "make, import, check and count games", NULL, list,

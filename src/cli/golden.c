@@ -16,7 +16,8 @@ typedef struct golden_options {
     int batch, steps, threads;
     uint64_t seed;
     double lr;
-    bool strict, no_inference;
+    record_options records;
+    bool no_inference;
     char command[1024];
     progress bar;
 } golden_options;
@@ -71,7 +72,7 @@ static int run(golden_options *o)
     if (gn_net_create(&net, &o->net.config, &err) != GN_OK)
         return tell("golden", &err);
     const int size = net.config.board_size;
-    int status = o->data.count > 0 ? records_read(&games, &o->data, size, o->strict, "golden")
+    int status = o->data.count > 0 ? records_read(&games, &o->data, size, &o->records, "golden")
                                    : records_embedded(&games, size, NULL, "golden");
     if (status == EXIT_GOOD && gn_dataset_create(&dataset, &games, size, NULL, 0, &err) != GN_OK)
         status = tell("golden", &err);
@@ -117,7 +118,7 @@ int command_golden(int argc, char **argv)
         {"only", OPT_TEXT, &o.only, 0, 0, "PATTERN", "tensors whose name fits, with * and ?"},
         {"out", OPT_TEXT, &o.out, 0, 0, "FILE", ".safetensors, or .sha256 for digests alone"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads; no byte depends on them"},
-        {"strict", OPT_FLAG, &o.strict, 0, 0, NULL, "stop at the first malformed game"},
+        RECORD_OPTIONS(&o.records),
     };
     const command c = {"golden", "write golden tensors for other implementations", NULL, list,
                        (int)(sizeof list / sizeof *list), NULL};

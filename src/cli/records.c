@@ -18,12 +18,12 @@ static void complain(void *user, const char *text)
         fprintf(stderr, "gomokunet %s: skipped %s\n", c->command_name, text);
 }
 
-int records_read(gn_games *games, const text_list *paths, int board_size, bool strict,
-                 const char *command_name)
+int records_read(gn_games *games, const text_list *paths, int board_size,
+                 const record_options *how, const char *command_name)
 {
     complaints c = {.command_name = command_name};
-    gn_import total = {.strict = strict, .board_size = board_size, .complain = complain,
-                       .user = &c};
+    gn_import total = {.strict = how->strict, .board_size = board_size, .fit = how->fit,
+                       .complain = complain, .user = &c};
     gn_err err;
     for (int i = 0; i < paths->count; i++)
         if (gn_games_read(games, paths->item[i], &total, &err) != GN_OK) {
@@ -34,6 +34,9 @@ int records_read(gn_games *games, const text_list *paths, int board_size, bool s
         }
     if (c.count > COMPLAINTS_SHOWN)
         fprintf(stderr, "gomokunet %s: and %zu more\n", command_name, c.count - COMPLAINTS_SHOWN);
+    if (total.fitted > 0)
+        fprintf(stderr, "gomokunet %s: %zu games of larger boards moved onto %dx%d\n", command_name,
+                total.fitted, board_size, board_size);
     if (total.malformed > 0 || total.other_size > 0)
         fprintf(stderr,
                 "gomokunet %s: %zu files, %zu games; left out: %zu malformed, %zu of another "

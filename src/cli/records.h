@@ -8,10 +8,20 @@
 
 enum { PLAYER_GAMES = 400, PLAYER_SEED = 1 }; /* the embedded data */
 
+/* How a command reads records. */
+typedef struct record_options {
+    bool strict, fit;
+} record_options;
+
+#define RECORD_OPTIONS(r)                                                                         \
+    {"strict", OPT_FLAG, &(r)->strict, 0, 0, NULL, "stop at the first malformed game"},           \
+    {"fit-board", OPT_FLAG, &(r)->fit, 0, 0, NULL,                                                \
+     "take games of larger boards whose stones fit the board size"}
+
 /* Reads every path into *games.  Malformed games are told on stderr (the first few by name, the
  * rest by number).  Returns an exit status, EXIT_GOOD where games were read. */
-int records_read(gn_games *games, const text_list *paths, int board_size, bool strict,
-                 const char *command_name);
+int records_read(gn_games *games, const text_list *paths, int board_size,
+                 const record_options *how, const char *command_name);
 
 /* The games of the built-in player, from `cache` if it holds them, else made and written there.
  * cache NULL: only made. */

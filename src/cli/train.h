@@ -3,6 +3,7 @@
 #define GN_CLI_TRAIN_H
 
 #include "cli/options.h"
+#include "cli/records.h"
 #include "cli/progress.h"
 #include "gomokunet/train.h"
 
@@ -13,7 +14,8 @@ typedef struct train_options {
     int batch, accumulate, epochs, steps, threads, eval_every, save_every, patience;
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
-    bool nesterov, json, strict, compat_bn, compare, debug;
+    record_options records;
+    bool nesterov, json, compat_bn, compare, debug;
 } train_options;
 
 /* Everything that a run of the command holds. */

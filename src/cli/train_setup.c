@@ -38,7 +38,7 @@ static int read_games(training *t)
     const train_options *o = &t->options;
     const int size = o->net.config.board_size;
     if (o->data.count > 0)
-        return records_read(&t->games, &o->data, size, o->strict, "train");
+        return records_read(&t->games, &o->data, size, &o->records, "train");
     char cache[1100];
     snprintf(cache, sizeof cache, "%s/games.gomoku.gz", o->out);
     return records_embedded(&t->games, size, cache, "train");
@@ -50,7 +50,7 @@ static int split_games(training *t, gn_err *err)
     const train_options *o = &t->options;
     const int size = o->net.config.board_size;
     if (o->eval_data.count > 0) {
-        const int status = records_read(&t->eval_games, &o->eval_data, size, o->strict, "train");
+        const int status = records_read(&t->eval_games, &o->eval_data, size, &o->records, "train");
         if (status != EXIT_GOOD)
             return status;
         gn_status st = gn_dataset_create(&t->train, &t->games, size, NULL, 0, err);
@@ -99,6 +99,23 @@ static int check_digest(training *t)
     return EXIT_USAGE;
 }
 
+/* Copies up to symmetry: within the games they weigh double; a split keeps them on one side. */
+static int tell_copies(const training *t, gn_err *err)
+{
+    size_t copies = 0, leaks = 0;
+    gn_status st = gn_games_duplicates(&copies, &t->games, err);
+    if (st == GN_OK && t->eval_games.count > 0)
+        st = gn_games_shared(&leaks, &t->eval_games, &t->games, err);
+    if (st != GN_OK)
+        return tell("train", err);
+    if (copies > 0)
+        fprintf(t->text, "data: %zu games are copies of others, up to symmetry\n", copies);
+    if (leaks > 0)
+        fprintf(t->text, "data: %zu of the %zu held-out games are among those to learn from, up to "
+                "symmetry: their scores flatter\n", leaks, t->eval_games.count);
+    return EXIT_GOOD;
+}
+
 int train_load_data(training *t)
 {
     gn_err err;
@@ -130,7 +147,7 @@ int train_load_data(training *t)
             t->games.count + t->eval_games.count,
             t->options.data.count == 0 ? " of the built-in player" : "", t->train.count,
             t->held_out.count);
-    return EXIT_GOOD;
+    return tell_copies(t, &err);
 }
 
 /* --- Memory -------------------------------------------------------------------------------- */

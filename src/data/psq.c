@@ -135,24 +135,19 @@ static gn_status read_record(record *r, gn_lines *lines, int wanted, gn_err *err
 static gn_status read_game(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err)
 {
     record r = {.rule = rule_of_path(lines->path)};
-    gn_status st = read_record(&r, lines, import->board_size, err);
+    const int wanted = import->fit ? 0 : import->board_size;
+    gn_status st = read_record(&r, lines, wanted, err);
     if (st != GN_OK)
         return st;
-    if (import->board_size != 0 && r.size != import->board_size) {
-        import->other_size++;
-        return GN_OK;
-    }
-    gn_result result;
     gn_err cause;
     int ply;
-    st = gn_game_check(r.size, r.rule, r.opening, r.moves, r.count, &result, &ply, &cause);
-    if (st != GN_OK) {
+    st = gn_import_add(games, import, lines->path, r.size, r.rule, r.opening, r.moves, r.count, &ply,
+                       &cause);
+    if (st == GN_E_FORMAT) {
         lines->number = ply < 0 ? 1 : (size_t)ply + 2; /* the header, then a ply a line */
         return gn_lines_fail(lines, err, "%s", cause.text);
     }
-    st = gn_games_add(games, lines->path, r.size, r.rule, r.opening, r.moves, r.count, err);
-    import->games += st == GN_OK;
-    return st;
+    return st == GN_OK ? GN_OK : gn_fail(err, st, "%s", cause.text);
 }
 
 gn_status gn_psq_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err)

@@ -56,6 +56,12 @@ bool gn_text_ends(const char *text, const char *ending);
  * the import is strict. */
 gn_status gn_import_reject(gn_import *import, const gn_err *err);
 
+/* Adds a game that was read, if it is of the wanted board; a game of a larger board that fits is
+ * moved, where the import asks for that.  Counts it either way.  GN_E_FORMAT: *ply as in
+ * gn_game_check; GN_E_NOMEM. */
+gn_status gn_import_add(gn_games *games, gn_import *import, const char *path, int size, gn_rule rule,
+                        int opening, uint16_t *moves, int count, int *ply, gn_err *err);
+
 /* The readers of the formats.  A malformed game goes to gn_import_reject; anything else that is not
  * GN_OK ends the import. */
 gn_status gn_psq_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);

@@ -1,4 +1,5 @@
-/* Positions that another collection holds too: a sorted list of the hashes of all its prefixes.
+/* What collections share: positions, by a sorted list of the hashes of all prefixes of games, and
+ * whole games, by the hash of the longest.
  *
  * A prefix and its seven images have the least of their eight hashes in common.
  * SPDX-License-Identifier: MIT */
@@ -77,4 +78,46 @@ gn_status gn_dataset_remove_seen(gn_dataset *dataset, const gn_games *seen, gn_e
     dataset->count = kept;
     free(names);
     return GN_OK;
+}
+
+/* --- Whole games ------------------------------------------------------------------------------ */
+
+/* The name of every game, in their order. */
+static uint64_t *game_names(const gn_games *games, gn_err *err)
+{
+    uint64_t *names = malloc((games->count + 1) * sizeof *names);
+    for (size_t i = 0; i < games->count && names != NULL; i++) {
+        const gn_game *g = &games->game[i];
+        prefix p = prefix_begin(g->size);
+        for (int ply = 0; ply < g->count; ply++)
+            prefix_move(&p, games->moves[g->first + (size_t)ply], g->size);
+        names[i] = prefix_name(&p);
+    }
+    if (names == NULL)
+        gn_fail(err, GN_E_NOMEM, "no memory for the names of %zu games", games->count);
+    else
+        qsort(names, games->count, sizeof *names, by_value);
+    return names;
+}
+
+gn_status gn_games_duplicates(size_t *out, const gn_games *games, gn_err *err)
+{
+    uint64_t *names = game_names(games, err);
+    *out = 0;
+    for (size_t i = 1; i < games->count && names != NULL; i++)
+        *out += names[i] == names[i - 1];
+    free(names);
+    return names == NULL ? GN_E_NOMEM : GN_OK;
+}
+
+gn_status gn_games_shared(size_t *out, const gn_games *games, const gn_games *others, gn_err *err)
+{
+    uint64_t *ours = game_names(games, err), *theirs = game_names(others, err);
+    const bool good = ours != NULL && theirs != NULL;
+    *out = 0;
+    for (size_t i = 0; i < games->count && good; i++)
+        *out += bsearch(&ours[i], theirs, others->count, sizeof *theirs, by_value) != NULL;
+    free(ours);
+    free(theirs);
+    return good ? GN_OK : GN_E_NOMEM;
 }

@@ -94,13 +94,9 @@ static gn_status read_game(gn_games *games, gn_lines *lines, gn_import *import, 
     gn_status st = take_moves(lines, at, size, moves, &count, err);
     if (st != GN_OK)
         return st;
-    if (import->board_size != 0 && size != import->board_size) {
-        import->other_size++;
-        return GN_OK;
-    }
     gn_err cause;
-    st = gn_games_add(games, lines->path, size, rule, opening, moves, count, &cause);
-    import->games += st == GN_OK;
+    int ply;
+    st = gn_import_add(games, import, lines->path, size, rule, opening, moves, count, &ply, &cause);
     if (st == GN_E_FORMAT)
         return gn_lines_fail(lines, err, "%s", cause.text);
     return st == GN_OK ? GN_OK : gn_fail(err, st, "%s", cause.text);

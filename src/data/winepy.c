@@ -88,13 +88,9 @@ gn_status gn_winepy_read(gn_games *games, gn_lines *lines, gn_import *import, gn
                         : gn_fail(err, GN_E_FORMAT, "%s: byte %ld: expected WinePy's {\"board_state\""
                                   ": [cells], \"next_move\": cell}, each position being the one "
                                   "before and its move", lines->path, s.at);
-    if (good && import->board_size != 0 && import->board_size != SIZE) {
-        import->other_size++;
-        return GN_OK;
-    }
-    if (good) {
-        st = gn_games_add(games, lines->path, SIZE, GN_FREESTYLE, 1, moves, count, err);
-        import->games += st == GN_OK;
-    }
+    int ply;
+    if (good)
+        st = gn_import_add(games, import, lines->path, SIZE, GN_FREESTYLE, 1, moves, count, &ply,
+                           err);
     return st == GN_E_FORMAT ? gn_import_reject(import, err) : st;
 }
