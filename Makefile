@@ -17,6 +17,9 @@ JOBS     = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
+ifeq ($(origin AR),default)
+AR      := $(shell $(CC) -print-prog-name=ar)
+endif
 
 # --- Flags ---------------------------------------------------------------------------------------
 # The numeric flags come after the user's CFLAGS, so that no CFLAGS can change a bit; what they
@@ -51,11 +54,16 @@ object     = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 TABLE_OBJ := $(BUILD)/obj/ops/plain_float.o $(BUILD)/obj/ops/plain_double.o
 machine   := $(shell $(CC) -dumpmachine 2>/dev/null)
 ifneq (,$(filter x86_64%,$(machine)))
-ISA       := avx2 avx512
-TABLE_OBJ += $(patsubst %,$(BUILD)/obj/kernels/fast_%.o,$(ISA))
+ISA       := sse2 avx2 avx512
 SELECT    := -DGN_HAVE_X86_TABLES
+else ifneq (,$(filter aarch64-% arm64-%,$(machine)))
+ISA       := neon
+SELECT    := -DGN_HAVE_NEON_TABLE
 endif
-FLAGS_avx2   := -mavx2 -mfma
+TABLE_OBJ += $(patsubst %,$(BUILD)/obj/kernels/fast_%.o,$(ISA))
+# An instruction set and no more: the compiler may know of a better one from CFLAGS.
+FLAGS_sse2   := -mno-avx -mno-fma
+FLAGS_avx2   := -mavx2 -mfma -mno-avx512f
 FLAGS_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma
 
 CORE_OBJ := $(call object,$(foreach d,$(CORE_DIRS),$(call sources,$(d)))) $(TABLE_OBJ)

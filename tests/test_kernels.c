@@ -112,7 +112,7 @@ static void one_case(const gn_table *table, const gn_table *oracle, const op_cas
     op_close(&want);
 }
 
-static const char *const sets[] = {"avx2", "avx512", "neon"};
+static const char *const sets[] = {"sse2", "avx2", "avx512", "neon"};
 
 /* For each instruction set that runs here. */
 #define EACH_TABLE(table)                                              \
