@@ -112,6 +112,24 @@ $(BUILD)/digest: $(BUILD)/tests/digest.o $(DIGEST_OBJ)
 	@echo "  LD    $@"
 	$(Q)$(LINK) -o $@ $^
 
+# The kernels once more with other sizes of blocks, for the fuzz test: one of each, sizes that divide
+# nothing, and AVX-512's tile.
+BLOCKS_small := ROWS=1,VECS=1,TERMS=1,ROW_TILES=1,SQUARE_TILES=1,HOT_LEVELS=1,UNITS=9
+BLOCKS_odd   := ROWS=5,VECS=3,TERMS=7,ROW_TILES=3,SQUARE_TILES=3,HOT_LEVELS=2,UNITS=10
+BLOCKS_large := ROWS=8,VECS=8,TERMS=64,ROW_TILES=7,SQUARE_TILES=2,HOT_LEVELS=4,UNITS=18
+BLOCKS_OBJ   := $(if $(ISA),$(patsubst %,$(BUILD)/tests/blocks_%.o,small odd large))
+
+$(BUILD)/tests/blocks_%.o: src/kernels/fast.c
+	@mkdir -p $(@D); echo "  CC    $< (blocks $*)"
+	$(Q)$(call compile,-O2) $(FLAGS_$(firstword $(ISA))) -DGN_FAST -DGN_TABLE=gn_table_$* \
+	    -DGN_BLOCKS=$(BLOCKS_$*) -c $< -o $@
+
+$(BUILD)/tests/fuzz_exact.o: CPP_ALL += $(if $(ISA),-DGN_HAVE_BLOCKS)
+
+$(BUILD)/fuzz_exact: $(BUILD)/tests/fuzz_exact.o $(BLOCKS_OBJ) $(DIGEST_OBJ)
+	@echo "  LD    $@"
+	$(Q)$(LINK) -o $@ $^
+
 # --- The two commands ----------------------------------------------------------------------------
 .PHONY: train train-checkpoint
 train: deps  ## train a small network on built-in games, checkpointing on: two minutes or so
@@ -143,15 +161,21 @@ $(BUILD)/tests/%.o: tests/%.c
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.a
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion $(MPFR_LIB)
 
-.PHONY: test test-programs digest
+.PHONY: test test-programs digest fuzz-exact
 test: deps  ## build and run all tests
-	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest
+	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest $(BUILD)/fuzz_exact
 	@CC="$(CC)" OPENMP="$(OPENMP)" BUILD="$(BUILD)" tests/build/run_tests.sh $(TEST_BIN)
 
 test-programs: $(TEST_BIN)
 
 digest: $(BUILD)/digest  ## SHA-256 of a short training run: the same wherever it runs
 	@OMP_WAIT_POLICY=passive $(BUILD)/digest
+
+SECONDS  ?= 600
+SEED     ?= $(shell date +%s)
+fuzz-exact: $(BUILD)/fuzz_exact  ## every table against the plain one on random cases: SECONDS=600 SEED=
+	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --triples 100000000
+	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --seed $(SEED) --seconds $(SECONDS)
 
 # --- Checks --------------------------------------------------------------------------------------
 .PHONY: deps deps-check check layers lines bench format

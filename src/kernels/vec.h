@@ -12,7 +12,7 @@
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #define VEC_NAME "avx512"
-enum { LANES = 16, ROWS = 8, VECS = 2 };
+enum { LANES = 16, BEST_ROWS = 8, BEST_VECS = 2 };
 typedef __m512 vec;
 #define vec_load(p) _mm512_loadu_ps(p)
 #define vec_store(p, v) _mm512_storeu_ps(p, v)
@@ -22,7 +22,7 @@ typedef __m512 vec;
 #elif defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 #define VEC_NAME "avx2"
-enum { LANES = 8, ROWS = 6, VECS = 2 };
+enum { LANES = 8, BEST_ROWS = 6, BEST_VECS = 2 };
 typedef __m256 vec;
 #define vec_load(p) _mm256_loadu_ps(p)
 #define vec_store(p, v) _mm256_storeu_ps(p, v)
@@ -32,7 +32,7 @@ typedef __m256 vec;
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #define VEC_NAME "neon"
-enum { LANES = 4, ROWS = 6, VECS = 4 };
+enum { LANES = 4, BEST_ROWS = 6, BEST_VECS = 4 };
 typedef float32x4_t vec;
 #define vec_load(p) vld1q_f32(p)
 #define vec_store(p, v) vst1q_f32(p, v)
@@ -44,7 +44,7 @@ typedef float32x4_t vec;
 
 #include "base/fma.h"
 #define VEC_NAME "sse2"
-enum { LANES = 4, ROWS = 4, VECS = 2 };
+enum { LANES = 4, BEST_ROWS = 4, BEST_VECS = 2 };
 typedef __m128 vec;
 #define vec_load(p) _mm_loadu_ps(p)
 #define vec_store(p, v) _mm_storeu_ps(p, v)
@@ -83,6 +83,12 @@ static inline vec vec_fma(vec a, vec b, vec c)
 #error "kernels/ needs vectors: see select.c"
 #endif
 
-enum { COLS = VECS * LANES, TILE = ROWS * COLS };
+/* How much is done at a time, in the units that the kernels explain.  No bit depends on it: tests
+ * compile the kernels once more with other numbers. */
+#ifndef GN_BLOCKS
+#define GN_BLOCKS ROWS = BEST_ROWS, VECS = BEST_VECS, TERMS = 256, ROW_TILES = 4, \
+                  SQUARE_TILES = 8, HOT_LEVELS = 3, UNITS = 9
+#endif
+enum { GN_BLOCKS, COLS = VECS * LANES, TILE = ROWS * COLS };
 
 #endif
