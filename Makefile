@@ -25,9 +25,11 @@ endif
 # The numeric flags come after the user's CFLAGS, so that no CFLAGS can change a bit; what they
 # cannot undo, src/base/guard.c refuses.
 is_clang := $(shell $(CC) --version 2>/dev/null | grep -c clang)
-NUMERIC  := -std=c11 -fno-fast-math -ffp-contract=off -fno-math-errno -fno-trapping-math
+NUMERIC  := -std=c11 -fno-fast-math -fno-unsafe-math-optimizations -fno-finite-math-only \
+            -fno-associative-math -fno-reciprocal-math -fsigned-zeros -ffp-contract=off \
+            -fno-math-errno -fno-trapping-math
 ifeq ($(is_clang),0)
-NUMERIC  += -fexcess-precision=fast
+NUMERIC  += -fexcess-precision=fast -fno-single-precision-constant
 endif
 WARN     := -Wall -Wextra -Wconversion -Wshadow
 ifneq ($(OPENMP),0)
@@ -159,7 +161,7 @@ $(BUILD)/tests/%.o: tests/%.c
 	$(Q)$(call compile,-O2) -Itests $(mpfr) -c $< -o $@
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.a
-	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion $(MPFR_LIB)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion $(MPFR_LIB) -lm
 
 .PHONY: test test-programs digest fuzz-exact
 test: deps  ## build and run all tests

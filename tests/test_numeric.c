@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 
+#include <fenv.h>
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -205,6 +206,11 @@ static uint64_t mix(uint64_t hash, uint64_t word)
     return hash;
 }
 
+static const float odd_values[] = {0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, NAN, 0x1p-149f,
+                                   -0x1p-149f, FLT_MIN, FLT_MAX, -FLT_MAX, 1e-30f, -1e-30f, 10.0f,
+                                   -10.0f, 20.0f, 89.0f, -103.9f, -104.0f, -200.0f, 1e30f,
+                                   0x1.fffffep-1f, 0x1.000002p+0f};
+
 static uint64_t digest_float(float (*f)(float), uint64_t stride)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -243,6 +249,35 @@ Test(exact, same_on_every_machine)
     expect_digest("gn_exp", digest_double(gn_exp), UINT64_C(0x1bee6d6e09393666));
     expect_digest("gn_log", digest_double(gn_log), UINT64_C(0xe4aa0e4db32a8051));
     expect_digest("gn_tanh", digest_double(gn_tanh), UINT64_C(0xc684d0c31687e2c5));
+}
+
+/* The last rounding is done in integers, so a host's rounding mode changes nothing, and above all
+ * no loop runs for ever on a value that the default mode never brings there. */
+Test(exact, any_rounding_mode, .timeout = 60)
+{
+    static const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+    float (*const functions[])(float) = {gn_expf, gn_logf, gn_tanhf};
+    uint64_t all[COUNT(modes)][4];
+    for (size_t i = 0; i < COUNT(modes); i++) {
+        cr_assert_eq(fesetround(modes[i]), 0);
+        uint64_t special = 0;
+        for (size_t f = 0; f < 3; f++) {
+            all[i][f] = digest_float(functions[f], 65521);
+            for (size_t k = 0; k < COUNT(odd_values); k++)
+                special = mix(special, to_bits(functions[f](odd_values[k])));
+            for (size_t k = 0; k < COUNT(hard_log); k++)
+                special = mix(special, to_bits(functions[f](from_bits(hard_log[k].x))));
+            for (size_t k = 0; k < COUNT(hard_exp); k++)
+                special = mix(special, to_bits(functions[f](from_bits(hard_exp[k].x))));
+            for (size_t k = 0; k < COUNT(hard_tanh); k++)
+                special = mix(special, to_bits(functions[f](from_bits(hard_tanh[k].x))));
+        }
+        all[i][3] = special;
+        fesetround(FE_TONEAREST);
+        for (size_t f = 0; f < 4; f++)
+            cr_expect(all[i][f] == all[0][f], "mode %zu, %s", i,
+                      (const char *[]){"exp", "log", "tanh", "special values"}[f]);
+    }
 }
 
 Test(real_math, special_values)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/guard.h"
 #include "gomokunet/train.h"
 
 gn_status gn_rate_parse(gn_rate *out, const char *text, double base, gn_err *err)
@@ -16,7 +17,9 @@ gn_status gn_rate_parse(gn_rate *out, const char *text, double base, gn_err *err
         const unsigned long long every = strtoull(text + 5, &end, 10);
         if (*end == ':' && every > 0) {
             char *last;
+            const gn_guard guard = gn_guard_enter(1); /* strtod rounds as the host said */
             out->factor = strtod(end + 1, &last);
+            gn_guard_leave(&guard);
             out->every = every;
             if (last > end + 1 && *last == '\0' && out->factor > 0 && out->factor <= 1)
                 return GN_OK;
@@ -28,8 +31,10 @@ gn_status gn_rate_parse(gn_rate *out, const char *text, double base, gn_err *err
 
 double gn_rate_at(const gn_rate *rate, uint64_t step)
 {
-    double value = rate->base;
+    const gn_guard guard = gn_guard_enter(1);
+    volatile double value = rate->base; /* no product may leave the guard */
     for (uint64_t n = rate->every == 0 ? 0 : step / rate->every; n > 0; n--)
         value *= rate->factor;
+    gn_guard_leave(&guard);
     return value;
 }

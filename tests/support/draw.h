@@ -38,13 +38,14 @@ static float of_bits(uint32_t bits)
 }
 
 /* One number of a kind: signed zeros and denormals; near overflow; small integers; a rare infinity
- * or NaN; mostly zeros, as behind a ReLU; any exponent within 2^+-30; few bits, with exponents so
- * far apart that sums lie halfway between two floats. */
+ * or NaN; mostly zeros, as behind a ReLU; any exponent within 2^+-30; 1 or
+ * 2^-12 and some last places, whose products lie halfway between two floats, or nearly so. */
 static float number(values kind)
 {
     static const float tiny[] = {0.0f, -0.0f, 1e-45f, -1e-45f, 3e-39f, -2e-41f, 1e-20f, -1e-22f,
                                  0x1p-126f, -0x1p-75f, 1.0f, -0.75f};
     static const float broken[] = {INFINITY, -INFINITY, NAN, 3.4e38f, 0.0f, -0.0f, -NAN};
+    static const uint32_t near[] = {0, 1, 2, 3, (uint32_t)-2, (uint32_t)-4};
     const uint32_t word = draw_word();
     const float usual = (float)(word >> 8) * 0x1p-23f - 1;
     switch (kind) {
@@ -54,7 +55,8 @@ static float number(values kind)
     case BROKEN: return draw(150) == 0 ? PICK(broken) : usual;
     case ZEROS: return word % 4 == 0 ? (float)(word >> 8) * 0x1p-24f : word % 5 == 0 ? -0.0f : 0;
     case WIDE: return of_bits((word & 0x807fffff) | (uint32_t)(97 + draw(61)) << 23);
-    case TIES: return of_bits((word & 0x80600001) | (uint32_t)(115 + draw(25)) << 23);
+    case TIES:
+        return of_bits((word & 0x80000000) | ((word & 1 ? 0x3f800000 : 0x39800000) + PICK(near)));
     default: return usual;
     }
 }

@@ -22,26 +22,26 @@ static uint32_t bits_of(float value)
     return value != value ? 0x7fc00000u : bits;
 }
 
-/* Of four random words; `kind` mod 4: any bits at all; c near -a*b; denormal results; half a step
- * of c, less 2^-46 or so of it, which a sum in double takes for a tie. */
+/* Of four random words; `kind` mod 5: any bits at all; c near -a*b; denormal results; half a step
+ * of c, less 2^-46 or so of it, which a sum in double takes for a tie; the same among denormals. */
 static void triple(float t[3], const uint32_t r[4], uint64_t kind)
 {
     const uint32_t k = r[3] % 61;
     for (int i = 0; i < 3; i++)
         t[i] = float_of(r[i]);
-    if (kind % 4 == 1) {
+    if (kind % 5 == 1) {
         t[0] = float_of((r[0] & 0x807fffff) | (97 + k) << 23);
         t[1] = float_of((r[1] & 0x87ffffff) | 0x38000000);
         t[2] = float_of(bits_of(-(t[0] * t[1])) + (r[2] & 0xff) - 0x80 + (k << 23) - (30u << 23));
-    } else if (kind % 4 == 2) { /* the product's exponent between -126 and -153 */
+    } else if (kind % 5 == 2) { /* the product's exponent between -126 and -153 */
         t[0] = float_of((r[0] & 0x807fffff) | (k + 1) << 23);
         t[1] = float_of((r[1] & 0x807fffff) | (127 - k - (r[3] >> 8) % 28) << 23);
         t[2] = float_of(r[2] & 0x81ffffff);
-    } else if (kind % 4 == 3) {
-        const float off = (float)(k + 1) * 0x1p-23f;
-        t[0] = (1.0f + off) * (r[0] % 2 == 0 ? 0x1p-24f : -0x1p-24f);
-        t[1] = 1.0f - off;
-        t[2] = float_of((r[2] & 0x807fffff) | 0x3f800000);
+    } else if (kind % 5 >= 3) {
+        const float off = (float)(k + 1) * 0x1p-23f, step = kind % 5 == 3 ? 0x1p-12f : 0x1p-75f;
+        t[0] = (1.0f + off) * (r[0] % 2 == 0 ? step : -step);
+        t[1] = (1.0f - off) * step;
+        t[2] = float_of((r[2] & 0x807fffff) | (kind % 5 == 3 ? 0x3f800000 : 0));
     }
 }
 
@@ -84,7 +84,7 @@ static int triples_agree(float t[3], uint64_t n, void (*words)(uint32_t r[4], ui
         uint32_t r[4];
         words(r, n * TRIPLE_LANES + i);
         triple(t, r, n);
-        const int quiet = n / 4 % 2 == 1 && n / 8 % TRIPLE_LANES != i;
+        const int quiet = n / 5 % 2 == 1 && n / 10 % TRIPLE_LANES != i;
         a[i] = quiet ? 1.0f : t[0];
         b[i] = quiet ? 0.75f : t[1];
         c[i] = quiet ? 3.0f : t[2];
