@@ -114,8 +114,8 @@ $(BUILD)/digest: $(BUILD)/tests/digest.o $(DIGEST_OBJ)
 	@echo "  LD    $@"
 	$(Q)$(LINK) -o $@ $^
 
-# The kernels once more with other sizes of blocks, for the fuzz test: one of each, sizes that divide
-# nothing, and AVX-512's tile.
+# The kernels once more with other sizes of blocks, for the fuzz test: one of each, sizes that
+# divide nothing, and AVX-512's tile.
 BLOCKS_small := ROWS=1,VECS=1,TERMS=1,ROW_TILES=1,SQUARE_TILES=1,HOT_LEVELS=1,UNITS=9
 BLOCKS_odd   := ROWS=5,VECS=3,TERMS=7,ROW_TILES=3,SQUARE_TILES=3,HOT_LEVELS=2,UNITS=10
 BLOCKS_large := ROWS=8,VECS=8,TERMS=64,ROW_TILES=7,SQUARE_TILES=2,HOT_LEVELS=4,UNITS=18
@@ -175,7 +175,7 @@ digest: $(BUILD)/digest  ## SHA-256 of a short training run: the same wherever i
 
 SECONDS  ?= 600
 SEED     ?= $(shell date +%s)
-fuzz-exact: $(BUILD)/fuzz_exact  ## every table against the plain one on random cases: SECONDS=600 SEED=
+fuzz-exact: $(BUILD)/fuzz_exact  ## every table against plain on random cases: SECONDS=600 SEED=
 	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --triples 100000000
 	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --seed $(SEED) --seconds $(SECONDS)
 

@@ -5,9 +5,9 @@
  *
  * STATE: clean (sets the default state), started (as the start-up code left it), ftz, daz, up,
  * down, zero, ftz-up.  `before`: a pool of threads exists, each in that state, when the library is
- * first called; `after`: the library's calls make the pool.  Prints a SHA-256 over what every public
- * call that computes has given, which must not depend on the arguments; status 1 where the state of
- * a thread is not what it was.  It computes nothing itself.  SPDX-License-Identifier: MIT */
+ * first called; `after`: the library's calls make the pool.  Prints a SHA-256 over what the public
+ * calls that compute have given, which must not depend on the arguments; status 1 where the state
+ * of a thread is not what it was.  It computes nothing itself.  SPDX-License-Identifier: MIT */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,8 +5,9 @@
  * value, twice that under a host's rounding mode; if no boundary between two floats' territories
  * lies within 2^-49, the float nearest to the double is the answer.  Of all 2^32 inputs about a
  * hundred fail that: their value is computed again to 2^-59.  That and the last rounding are done
- * in 64-bit integers, which know neither rounding modes nor flags of a compiler.  That is enough: a search through all inputs found none nearer to a boundary than
- * 2^-57.8 (log), see tests/test_numeric.c for the nearest.  No table, no fma, no libm.
+ * in 64-bit integers, which know neither rounding modes nor flags of a compiler.  That is enough:
+ * a search through all inputs found none nearer to a boundary than 2^-57.8 (log), see
+ * tests/test_numeric.c for the nearest.  No table, no fma, no libm.
  * SPDX-License-Identifier: MIT */
 #include "gomokunet/numeric.h"
 
