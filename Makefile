@@ -25,12 +25,12 @@ endif
 # The numeric flags come after the user's CFLAGS, so that no CFLAGS can change a bit; what they
 # cannot undo, src/base/guard.c refuses.
 is_clang := $(shell $(CC) --version 2>/dev/null | grep -c clang)
-NUMERIC  := -std=c11 -fno-fast-math -fno-unsafe-math-optimizations -fno-finite-math-only \
-            -fno-associative-math -fno-reciprocal-math -fsigned-zeros -ffp-contract=off \
-            -fno-math-errno -fno-trapping-math
+NUMERIC  := -std=c11 -fno-fast-math -fno-finite-math-only
 ifeq ($(is_clang),0)
-NUMERIC  += -fexcess-precision=fast -fno-single-precision-constant
+NUMERIC  += -fexcess-precision=fast -fno-unsafe-math-optimizations -fno-single-precision-constant
 endif
+NUMERIC  += -fno-associative-math -fno-reciprocal-math -fsigned-zeros -ffp-contract=off \
+            -fno-math-errno -fno-trapping-math
 WARN     := -Wall -Wextra -Wconversion -Wshadow
 ifneq ($(OPENMP),0)
 OMP      := -fopenmp
