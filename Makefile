@@ -17,15 +17,20 @@ JOBS     = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
+ifeq ($(origin AR),default)
+AR      := $(shell $(CC) -print-prog-name=ar)
+endif
 
 # --- Flags ---------------------------------------------------------------------------------------
 # The numeric flags come after the user's CFLAGS, so that no CFLAGS can change a bit; what they
 # cannot undo, src/base/guard.c refuses.
 is_clang := $(shell $(CC) --version 2>/dev/null | grep -c clang)
-NUMERIC  := -std=c11 -fno-fast-math -ffp-contract=off -fno-math-errno -fno-trapping-math
+NUMERIC  := -std=c11 -fno-fast-math -fno-finite-math-only
 ifeq ($(is_clang),0)
-NUMERIC  += -fexcess-precision=fast
+NUMERIC  += -fexcess-precision=fast -fno-unsafe-math-optimizations -fno-single-precision-constant
 endif
+NUMERIC  += -fno-associative-math -fno-reciprocal-math -fsigned-zeros -ffp-contract=off \
+            -fno-math-errno -fno-trapping-math
 WARN     := -Wall -Wextra -Wconversion -Wshadow
 ifneq ($(OPENMP),0)
 OMP      := -fopenmp
@@ -51,11 +56,16 @@ object     = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 TABLE_OBJ := $(BUILD)/obj/ops/plain_float.o $(BUILD)/obj/ops/plain_double.o
 machine   := $(shell $(CC) -dumpmachine 2>/dev/null)
 ifneq (,$(filter x86_64%,$(machine)))
-ISA       := avx2 avx512
-TABLE_OBJ += $(patsubst %,$(BUILD)/obj/kernels/fast_%.o,$(ISA))
+ISA       := sse2 avx2 avx512
 SELECT    := -DGN_HAVE_X86_TABLES
+else ifneq (,$(filter aarch64-% arm64-%,$(machine)))
+ISA       := neon
+SELECT    := -DGN_HAVE_NEON_TABLE
 endif
-FLAGS_avx2   := -mavx2 -mfma
+TABLE_OBJ += $(patsubst %,$(BUILD)/obj/kernels/fast_%.o,$(ISA))
+# An instruction set and no more: the compiler may know of a better one from CFLAGS.
+FLAGS_sse2   := -mno-avx -mno-fma
+FLAGS_avx2   := -mavx2 -mfma -mno-avx512f
 FLAGS_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma
 
 CORE_OBJ := $(call object,$(foreach d,$(CORE_DIRS),$(call sources,$(d)))) $(TABLE_OBJ)
@@ -101,6 +111,24 @@ DIGEST_OBJ := $(filter-out %/net/model.o,$(CORE_OBJ)) \
               $(call object,src/io/sha256.c src/train/optimiser.c src/train/running.c)
 
 $(BUILD)/digest: $(BUILD)/tests/digest.o $(DIGEST_OBJ)
+	@echo "  LD    $@"
+	$(Q)$(LINK) -o $@ $^
+
+# The kernels once more with other sizes of blocks, for the fuzz test: one of each, sizes that
+# divide nothing, and AVX-512's tile.
+BLOCKS_small := ROWS=1,VECS=1,TERMS=1,ROW_TILES=1,SQUARE_TILES=1,HOT_LEVELS=1,UNITS=9
+BLOCKS_odd   := ROWS=5,VECS=3,TERMS=7,ROW_TILES=3,SQUARE_TILES=3,HOT_LEVELS=2,UNITS=10
+BLOCKS_large := ROWS=8,VECS=8,TERMS=64,ROW_TILES=7,SQUARE_TILES=2,HOT_LEVELS=4,UNITS=18
+BLOCKS_OBJ   := $(if $(ISA),$(patsubst %,$(BUILD)/tests/blocks_%.o,small odd large))
+
+$(BUILD)/tests/blocks_%.o: src/kernels/fast.c
+	@mkdir -p $(@D); echo "  CC    $< (blocks $*)"
+	$(Q)$(call compile,-O2) $(FLAGS_$(firstword $(ISA))) -DGN_FAST -DGN_TABLE=gn_table_$* \
+	    -DGN_BLOCKS=$(BLOCKS_$*) -c $< -o $@
+
+$(BUILD)/tests/fuzz_exact.o: CPP_ALL += $(if $(ISA),-DGN_HAVE_BLOCKS)
+
+$(BUILD)/fuzz_exact: $(BUILD)/tests/fuzz_exact.o $(BLOCKS_OBJ) $(DIGEST_OBJ)
 	@echo "  LD    $@"
 	$(Q)$(LINK) -o $@ $^
 
@@ -151,16 +179,22 @@ $(BUILD)/tests/faults/faults: $(BUILD)/tests/faults/faults.o
 faults: $(BUILD)/gomokunet $(BUILD)/tests/faulty $(BUILD)/tests/faults/faults  ## every call fails once
 	$(BUILD)/tests/faults/faults $(BUILD)/gomokunet $(BUILD)/tests/faulty
 
-.PHONY: test test-programs digest
+.PHONY: test test-programs digest fuzz-exact
 test: deps  ## build and run all tests
-	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest $(BUILD)/tests/faulty \
-	    $(BUILD)/tests/faults/faults
+	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest $(BUILD)/fuzz_exact \
+	    $(BUILD)/tests/faulty $(BUILD)/tests/faults/faults
 	@CC="$(CC)" OPENMP="$(OPENMP)" BUILD="$(BUILD)" tests/build/run_tests.sh $(TEST_BIN)
 
 test-programs: $(TEST_BIN)
 
 digest: $(BUILD)/digest  ## SHA-256 of a short training run: the same wherever it runs
 	@OMP_WAIT_POLICY=passive $(BUILD)/digest
+
+SECONDS  ?= 600
+SEED     ?= $(shell date +%s)
+fuzz-exact: $(BUILD)/fuzz_exact  ## every table against plain on random cases: SECONDS=600 SEED=
+	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --triples 100000000
+	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --seed $(SEED) --seconds $(SECONDS)
 
 # --- Checks --------------------------------------------------------------------------------------
 .PHONY: deps deps-check check layers lines bench format

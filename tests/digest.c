@@ -159,6 +159,11 @@ int main(int argc, char **argv)
     const char *floats = argc > 1 ? argv[1] : "fast";
     const gn_table *tables[2] = {gn_table_named(floats), &gn_double};
     gn_err err;
+    if (strcmp(floats, "tables") == 0) {
+        for (size_t i = 0; gn_table_float(i) != NULL; i++)
+            printf("%s\n", gn_table_float(i)->name);
+        return 0;
+    }
     if (tables[0] == NULL || tables[0]->elem != sizeof(float)) {
         fprintf(stderr, "digest: %s: no float table of that name here\n", floats);
         return 2;

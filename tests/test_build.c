@@ -39,6 +39,10 @@ static void good(const char *arguments)
 Test(build, a_folder_includes_only_folders_above_it) { good("layers.sh"); }
 Test(build, public_headers_are_c11_and_cpp17) { good("headers.sh"); }
 Test(build, the_digest_needs_no_library_and_no_instruction_set) { good("digest.sh"); }
+Test(build, random_cases_have_the_bits_of_the_plain_ops) { good("fuzz.sh"); }
+Test(build, fast_math_is_refused) { good("refuses.sh"); }
+Test(build, each_table_is_in_its_own_vectors) { good("vectors.sh"); }
+Test(build, hostile_hosts_get_the_same_bits) { good("hostile.sh"); }
 Test(build, the_umbrella_opens_with_a_program) { good("docs.sh umbrella"); }
 Test(build, the_network_of_ones_own_runs) { good("docs.sh own-network"); }
 Test(build, the_commands_of_the_documentation_run) { good("docs.sh commands"); }

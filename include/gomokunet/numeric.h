@@ -2,7 +2,8 @@
  *
  * Every value here is the same on every machine.  docs/numerics.md is the specification.
  * The scalar functions take the floating-point state as it is, and expect the default one (round
- * to nearest, denormals kept); the library's calls that compute on tensors set it themselves.
+ * to nearest, denormals kept); gn_expf, gn_logf and gn_tanhf are right in every rounding mode.  The
+ * library's calls that compute on tensors set the state themselves.
  * SPDX-License-Identifier: MIT */
 #ifndef GOMOKUNET_NUMERIC_H
 #define GOMOKUNET_NUMERIC_H

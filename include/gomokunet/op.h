@@ -112,7 +112,10 @@ const gn_update *gn_table_update(const gn_table *table);
 extern const gn_table gn_plain;  /* float32: the specification as code */
 extern const gn_table gn_double; /* float64: the truth */
 
-/* The fastest float32 table that this processor runs; the same bits as gn_plain. */
+/* The float32 tables that this processor runs, all of the same bits: the fastest is number 0,
+ * gn_plain the last, then NULL. */
+const gn_table *gn_table_float(size_t index);
+/* Number 0. */
 const gn_table *gn_table_fast(void);
 /* "plain", "double", "fast", or an instruction set ("avx2", ...); NULL: unknown or not runnable. */
 const gn_table *gn_table_named(const char *name);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/align.h"
+#include "base/guard.h"
 #include "base/streams.h"
 #include "gomokunet/numeric.h"
 #include "gomokunet/program.h"
@@ -94,6 +95,7 @@ static void fill(void *data, size_t elem, size_t index, float value)
 void gn_store_init(gn_store *s, uint64_t seed)
 {
     uint64_t ordinal = 0;
+    const gn_guard guard = gn_guard_enter(1);
     for (int v = 0; v < gn_tape_values(s->tape); v++) {
         const gn_value_info *info = gn_tape_value(s->tape, v);
         if (!stored(info))
@@ -112,6 +114,7 @@ void gn_store_init(gn_store *s, uint64_t seed)
         if (info->kind == GN_PARAM)
             ordinal++;
     }
+    gn_guard_leave(&guard);
 }
 
 void *gn_store_data(const gn_store *s, gn_value v)

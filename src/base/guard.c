@@ -9,7 +9,8 @@
 
 #include "base/threads.h"
 
-#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0)
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0) || \
+    defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__)
 #error "GomokuNet promises bits: build it without -ffast-math, -Ofast and -ffinite-math-only"
 #endif
 _Static_assert(FLT_EVAL_METHOD == 0, "float must be computed as float: on i386 add -msse2 "

@@ -24,8 +24,11 @@ enum { WITH_OPENMP = 0 };
 
 static void print_text(const gn_net *net)
 {
-    printf("gomokunet %s\ncontract: %s\ninstruction set: %s\ncompiler: %s\nopenmp: %s\n",
-           GN_VERSION, contract, gn_table_fast()->name, COMPILER, WITH_OPENMP ? "yes" : "no");
+    printf("gomokunet %s\ncontract: %s\ninstruction set: %s\ntables:", GN_VERSION, contract,
+           gn_table_fast()->name);
+    for (size_t i = 0; gn_table_float(i) != NULL; i++)
+        printf(" %s", gn_table_float(i)->name);
+    printf("\ncompiler: %s\nopenmp: %s\n", COMPILER, WITH_OPENMP ? "yes" : "no");
     printf("parameters: %zu (%d blocks x %d channels, %s, %dx%d)\n", gn_tape_parameters(net->tape),
            net->config.num_blocks, net->config.channels, gn_conv_name(net->config.conv),
            net->config.board_size, net->config.board_size);
@@ -39,7 +42,11 @@ void info_versions(FILE *out)
     json_text(out, contract);
     fputs(",\"isa\":", out);
     json_text(out, gn_table_fast()->name);
-    fputs(",\"compiler\":", out);
+    for (size_t i = 0; gn_table_float(i) != NULL; i++) {
+        fputs(i > 0 ? "," : ",\"tables\":[", out);
+        json_text(out, gn_table_float(i)->name);
+    }
+    fputs("],\"compiler\":", out);
     json_text(out, COMPILER);
     fprintf(out, ",\"openmp\":%s", WITH_OPENMP ? "true" : "false");
 }

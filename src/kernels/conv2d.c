@@ -92,7 +92,7 @@ static void chains_panel(const chains *c, float *y, const float *source, const f
  * speed on two cores, one of which had other work). */
 static void chains_run(const chains *c)
 {
-    const size_t total = c->N * c->H * c->W, block = c->K == 1 ? 8 * ROWS : c->H * c->W;
+    const size_t total = c->N * c->H * c->W, block = c->K == 1 ? SQUARE_TILES * ROWS : c->H * c->W;
     const size_t panels = units_of(c->outer, COLS), blocks = units_of(total, block);
     const size_t length = c->K * c->K * c->inner * COLS;
     const size_t frame = frame_size(c->H, c->W, c->inner, c->K);

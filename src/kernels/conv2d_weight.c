@@ -2,12 +2,12 @@
  *
  *     dW[o,c,kh,kw] = sum over n, (h,w) of dy[n,h,w,o] * x[n, h+kh-P, w+kw-P, c]
  *
- * Eight images at a time are split into panels: x, in its frame of zeros, of ROWS channels, dy of
- * COLS.  Then a block is one panel of dy against UNITS tiles: the taps of one panel of x (3x3), or
- * several panels of x (1x1).  A block's panels of one image stay in the first-level cache while
- * its tiles run over them; the first three levels of the tree, those inside eight images, stay on
- * the stack, the others in workspace.  Eight images and all tiles are two loops with a barrier
- * between them, so the bytes of workspace do not depend on the threads.
+ * GROUP images at a time, eight, are split into panels: x, in its frame of zeros, of ROWS
+ * channels, dy of COLS.  Then a block is one panel of dy against UNITS tiles: the taps of one
+ * panel of x (3x3), or several panels of x (1x1).  A block's panels of one image stay in the
+ * first-level cache while its tiles run over them; the first three levels of the tree, those
+ * inside eight images, stay on the stack, the others in workspace.  Eight images and all tiles are
+ * two loops with a barrier between them, so the bytes of workspace do not depend on the threads.
  *
  * Reads: x.
  * Order: that of the plain op.  Image n joins the tree as in a binary counter: it merges with the
@@ -15,7 +15,7 @@
  * from the smallest upward.  Channels that fill up a panel are computed and dropped.
  * SPDX-License-Identifier: MIT */
 
-enum { GROUP = 8, UNITS = 9 };
+enum { GROUP = 1 << HOT_LEVELS };
 
 typedef struct sums {
     float *dweight;

@@ -11,10 +11,10 @@
  * at a time, a thread each, against panels of dy.
  *
  * Reads: x, W.
- * Order: that of the plain op.  y advances by pieces of PIECE terms; a partial sum that is stored
+ * Order: that of the plain op.  y advances by pieces of TERMS terms; a partial sum that is stored
  * as float32 is exact.  SPDX-License-Identifier: MIT */
 
-enum { PIECE = 256, ROW_TILES = 4, LINEAR_LEVELS = 32 };
+enum { LINEAR_LEVELS = 32 };
 
 /* out[i,j] = chain over k of rows[i,k] * cols[j,k], which lies at y[i * i_step + j * j_step]. */
 typedef struct product {
@@ -35,7 +35,7 @@ static bool weight_in_panels(size_t N, size_t O)
 static void product_block(const product *p, float sum[ROW_TILES][TILE], size_t first,
                           const float *panel)
 {
-    for (size_t k = 0; k < p->K; k += PIECE)
+    for (size_t k = 0; k < p->K; k += TERMS)
         for (size_t t = 0; t < ROW_TILES && first + t * ROWS < p->I; t++) {
             const float *a[ROWS];
             tile acc;
@@ -47,7 +47,7 @@ static void product_block(const product *p, float sum[ROW_TILES][TILE], size_t f
                 tile_zero(&acc);
             else
                 tile_load(&acc, sum[t]);
-            tile_rows(&acc, a, panel + k * COLS, p->K - k < PIECE ? p->K - k : PIECE);
+            tile_rows(&acc, a, panel + k * COLS, p->K - k < TERMS ? p->K - k : TERMS);
             tile_store(sum[t], &acc);
         }
 }

@@ -1,14 +1,15 @@
 /* Which tables there are, and which of them this processor runs.  The only file that knows.
  *
- * GN_HAVE_X86_TABLES says that fast.c was compiled for AVX2 and AVX-512 too.  The AVX-512 table
- * is compiled with -mavx512f -mavx512vl -mavx512bw -mavx512dq, so all four are asked for.
+ * GN_HAVE_X86_TABLES says that fast.c was compiled for SSE2, AVX2 and AVX-512, GN_HAVE_NEON_TABLE
+ * for NEON: SSE2 and NEON are part of x86-64 and aarch64, the others are asked for.  The AVX-512
+ * table is compiled with -mavx512f -mavx512vl -mavx512bw -mavx512dq, so all four are asked for.
  * SPDX-License-Identifier: MIT */
 #include <string.h>
 
 #include "gomokunet/op.h"
 
 #ifdef GN_HAVE_X86_TABLES
-extern const gn_table gn_table_avx2, gn_table_avx512;
+extern const gn_table gn_table_sse2, gn_table_avx2, gn_table_avx512;
 
 static bool runs_avx2(void)
 {
@@ -23,30 +24,46 @@ static bool runs_avx512(void)
 }
 #endif
 
+#ifdef GN_HAVE_NEON_TABLE
+extern const gn_table gn_table_neon;
+#endif
+
+/* Fastest first. */
+static const struct {
+    const gn_table *table;
+    bool (*runs)(void); /* NULL: everywhere */
+} tables[] = {
+#ifdef GN_HAVE_X86_TABLES
+    {&gn_table_avx512, runs_avx512}, {&gn_table_avx2, runs_avx2}, {&gn_table_sse2, NULL},
+#endif
+#ifdef GN_HAVE_NEON_TABLE
+    {&gn_table_neon, NULL},
+#endif
+    {&gn_plain, NULL},
+};
+
+const gn_table *gn_table_float(size_t index)
+{
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if ((tables[i].runs == NULL || tables[i].runs()) && index-- == 0)
+            return tables[i].table;
+    return NULL;
+}
+
 const gn_table *gn_table_fast(void)
 {
-#ifdef GN_HAVE_X86_TABLES
-    if (runs_avx512())
-        return &gn_table_avx512;
-    if (runs_avx2())
-        return &gn_table_avx2;
-#endif
-    return &gn_plain;
+    return gn_table_float(0);
 }
 
 const gn_table *gn_table_named(const char *name)
 {
-    if (strcmp(name, "plain") == 0)
-        return &gn_plain;
+    const gn_table *table;
     if (strcmp(name, "double") == 0)
         return &gn_double;
     if (strcmp(name, "fast") == 0)
         return gn_table_fast();
-#ifdef GN_HAVE_X86_TABLES
-    if (strcmp(name, "avx2") == 0)
-        return runs_avx2() ? &gn_table_avx2 : NULL;
-    if (strcmp(name, "avx512") == 0)
-        return runs_avx512() ? &gn_table_avx512 : NULL;
-#endif
+    for (size_t i = 0; (table = gn_table_float(i)) != NULL; i++)
+        if (strcmp(name, table->name) == 0)
+            return table;
     return NULL;
 }

@@ -93,8 +93,6 @@ static inline size_t round_up(size_t count, size_t unit) { return units_of(count
 /* The batch tree of one tile as a binary counter: leaf n merges with the node at each level that
  * has a 1 bit in n.  The first HOT_LEVELS, those inside eight leaves, lie in `hot`, the others in
  * `cold`, levels so many floats apart. */
-enum { HOT_LEVELS = 3 };
-
 typedef struct tree {
     float *hot, *cold;
     size_t hot_step, cold_step;

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "base/guard.h"
 #include "gomokunet/train.h"
 
 typedef struct evaluation {
@@ -102,6 +103,7 @@ gn_status gn_evaluate(gn_scores *out, const gn_net *net, gn_store *store, const 
                        ? GN_OK
                        : gn_fail(err, GN_E_NOMEM, "evaluation: no memory for %zu positions", batch);
     size_t first = 0;
+    const gn_guard guard = gn_guard_enter(1); /* the sums below; the engine has its own */
     if (st == GN_OK && dataset->count >= batch)
         st = run_batches(&v, &first, batch, err);
     if (st == GN_OK && first < dataset->count)
@@ -112,6 +114,7 @@ gn_status gn_evaluate(gn_scores *out, const gn_net *net, gn_store *store, const 
                        .loss_value = v.sum.loss_value / values,
                        .top1 = v.sum.top1 / policies, .top5 = v.sum.top5 / policies,
                        .value_error = v.sum.value_error / values, .positions = dataset->count};
+    gn_guard_leave(&guard);
     free(v.planes);
     free(v.policy);
     free(v.value);

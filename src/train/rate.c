@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/guard.h"
 #include "gomokunet/train.h"
 
 /* A whole number without a sign at *text, which moves behind it. */
@@ -20,7 +21,9 @@ static bool whole(const char **text, uint64_t *out)
 static bool last_number(const char *text, double *out)
 {
     char *end;
+    const gn_guard guard = gn_guard_enter(1); /* strtod rounds as the host said */
     *out = strtod(text, &end);
+    gn_guard_leave(&guard);
     return end > text && *end == '\0';
 }
 
@@ -87,7 +90,7 @@ static double half_wave(uint64_t n, uint64_t d)
     return early ? 1 - s * s : s * s;
 }
 
-double gn_rate_at(const gn_rate *rate, uint64_t step)
+static double value_at(const gn_rate *rate, uint64_t step)
 {
     if (rate->cosine && step < rate->warmup)
         return rate->base * ((double)(step + 1) / (double)(rate->warmup + 1));
@@ -97,5 +100,13 @@ double gn_rate_at(const gn_rate *rate, uint64_t step)
     double value = rate->base;
     for (uint64_t n = rate->every == 0 ? 0 : step / rate->every; n > 0; n--)
         value *= rate->factor;
+    return value;
+}
+
+double gn_rate_at(const gn_rate *rate, uint64_t step)
+{
+    const gn_guard guard = gn_guard_enter(1);
+    const volatile double value = value_at(rate, step); /* no product may leave the guard */
+    gn_guard_leave(&guard);
     return value;
 }

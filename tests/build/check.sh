@@ -27,7 +27,7 @@ programs() { # programs FOLDER: the test programs that a build left there
 }
 
 tests() { # the test suite, nothing skipped
-    make -j2 BUILD="$BUILD" all test-programs "$BUILD/digest" &&
+    make -j2 BUILD="$BUILD" all test-programs "$BUILD/digest" "$BUILD/fuzz_exact" &&
         BUILD=$BUILD tests/build/run_tests.sh --no-skip $(programs "$BUILD")
 }
 
@@ -39,7 +39,8 @@ sanitizers() {
         [ "$source" = tests/test_build.c ] || programs+=("$b/tests/$(basename "$source" .c)")
     done
     make -j2 BUILD="$b" CFLAGS="-O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
-        "$b/gomokunet" "${programs[@]}" &&
+        "$b/gomokunet" "$b/fuzz_exact" "${programs[@]}" &&
+        ASAN_OPTIONS=detect_leaks=0 BUILD=$b tests/build/fuzz.sh 1000 &&
         ASAN_OPTIONS=detect_leaks=0 BUILD=$b tests/build/run_tests.sh "${programs[@]}"
 }
 
@@ -79,13 +80,13 @@ flags() { tests/build/flags.sh; }
 
 clang_tests() { # the whole suite built by clang, and its own headers check
     local b=$BUILD/clang
-    make -j2 BUILD="$b" CC=clang all test-programs "$b/digest" &&
+    make -j2 BUILD="$b" CC=clang all test-programs "$b/digest" "$b/fuzz_exact" &&
         ! grep -E ':[0-9]+: warning:|:[0-9]+:[0-9]+: warning:' "$BUILD/check-clang.log" &&
         CC=clang BUILD=$b tests/build/run_tests.sh --no-skip $(programs "$b")
 }
 
 wanted=("${@:-all}")
-make -s -j2 BUILD="$BUILD" all "$BUILD/digest" > /dev/null || exit 1
+make -s -j2 BUILD="$BUILD" all "$BUILD/digest" "$BUILD/fuzz_exact" > /dev/null || exit 1
 [ "${BUILD#/}" != "$BUILD" ] || BUILD=$PWD/$BUILD
 check tests tests
 check layers tests/build/layers.sh
@@ -93,6 +94,7 @@ check lines tests/build/lines.sh
 check gradcheck gradients
 check oracle oracle
 check flags flags
+check cpus tests/build/cpus.sh
 check clang clang_tests
 check sanitizers sanitizers
 check threads threads

@@ -40,6 +40,7 @@ for_check() {
     need "OpenMP for clang" libomp-dev env CC=clang bash -c \
         'echo "int main(void){return 0;}" | clang -x c - -o /dev/null -fopenmp'
     need "valgrind" valgrind command -v valgrind
+    need "qemu (other processors)" qemu-user command -v qemu-x86_64
     need "PyTorch (the oracle)" python3-torch /usr/bin/python3 -c 'import torch'
     need "numpy" python3-numpy /usr/bin/python3 -c 'import numpy'
 }

@@ -41,6 +41,8 @@ variant "-O0, no OpenMP" CC="$CC" CFLAGS=-O0 OPENMP=0
 variant "-O3 -march=native -ffp-contract=fast" CC="$CC" \
     CFLAGS="-O3 -march=native -ffp-contract=fast"
 variant "-ffinite-math-only" CC="$CC" CFLAGS="-O1 -ffinite-math-only -fassociative-math"
+variant "-fassociative-math -fno-signed-zeros -freciprocal-math" CC="$CC" \
+    CFLAGS="-O3 -fassociative-math -fno-signed-zeros -freciprocal-math"
 if command -v clang > /dev/null; then
     variant "clang" CC=clang
     variant "clang -O3 -ffast-math, no OpenMP" CC=clang OPENMP=0 CFLAGS="-O3 -ffast-math"
