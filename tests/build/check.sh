@@ -74,6 +74,14 @@ memory() { # valgrind on a short run: no error, no leak.  It knows no AVX-512, o
 }
 
 oracle() { "$PYTHON" tests/oracle/make_oracle.py --check; }
+
+# Weights and whole training steps, out to PyTorch and back.
+pytorch() {
+    ${CC:-gcc} -std=c11 -Wall -Wextra -Werror -Iinclude tests/ports/pytorch/step.c \
+        "$BUILD/libgomokunet.a" -lz -fopenmp -o "$BUILD/port-step" &&
+        "$PYTHON" tests/ports/pytorch/round_trip.py "$BUILD/gomokunet" "$BUILD/port-step"
+}
+
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
 flags() { tests/build/flags.sh; }
 
@@ -92,6 +100,7 @@ check layers tests/build/layers.sh
 check lines tests/build/lines.sh
 check gradcheck gradients
 check oracle oracle
+check pytorch pytorch
 check flags flags
 check clang clang_tests
 check sanitizers sanitizers
