@@ -2,9 +2,10 @@
  *
  *     step MODEL BATCH TRACE AFTER
  *
- * MODEL: a state dict.  BATCH: input/planes [N,5,S,S], input/policy, input/value.  TRACE gets, under
- * the names of the golden files, the batch statistics, the outputs, the losses and the gradients
- * before clipping; AFTER is the model after the step (AdamW at 1e-3, gradients clipped to norm 1).
+ * MODEL: a state dict.  BATCH: input/planes [N,5,S,S], input/policy, input/value.  TRACE gets,
+ * under the names of the golden files, the batch statistics, the outputs, the losses and the
+ * gradients before clipping; AFTER is the model after the step (AdamW at 1e-3, gradients clipped to
+ * norm 1).
  * SPDX-License-Identifier: MIT */
 #include <gomokunet/gomokunet.h>
 #include <stdio.h>
@@ -76,9 +77,9 @@ static gn_status run(trace *t, const gn_net *net, gn_session *session, const gn_
     if (planes == NULL)
         return gn_fail(err, GN_E_NOMEM, "no memory for the batch");
     gn_engine_hook(gn_session_engine(session), on_record, t);
-    const gn_status st = gn_session_step(session, planes, gn_reader_find(batch, "input/policy")->data,
-                                         gn_reader_find(batch, "input/value")->data, 1e-3, &result,
-                                         err);
+    const gn_status st =
+        gn_session_step(session, planes, gn_reader_find(batch, "input/policy")->data,
+                        gn_reader_find(batch, "input/value")->data, 1e-3, &result, err);
     free(planes);
     if (st != GN_OK)
         return st;
