@@ -152,11 +152,11 @@ def losses(logits, value, target_policy, target_value):
     return loss_policy, loss_value, loss_policy + loss_value
 
 
-def optimizer(model, rate=1e-3):
+def optimizer(model, rate=1e-3, decay=1e-4):
     """The step that the C program makes by default; it clips the global gradient norm before:
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)."""
     return torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.999), eps=1e-8,
-                             weight_decay=1e-4)
+                             weight_decay=decay)
 
 
 # --- Model files ----------------------------------------------------------------------------------

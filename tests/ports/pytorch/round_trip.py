@@ -33,7 +33,7 @@ from gomokunet import GomokuNet, Trace, from_metadata, losses, optimizer
 UNIT = 2.0 ** -24  # of float32's rounding
 LIMIT = 8          # measured: 3.8 at most
 FLOOR = 16 * UNIT
-RATE, CLIP, BATCH = 1e-3, 1.0, 8
+RATE, DECAY, CLIP, BATCH = 1e-3, 0.1, 1.0, 8  # as step.c has them
 CASES = {"dense": dict(board_size=7, num_blocks=2, channels=16, conv="dense"),
          "separable": dict(board_size=9, num_blocks=3, channels=12, conv="separable"),
          "15x15": dict(board_size=15, num_blocks=2, channels=32, conv="separable")}
@@ -132,7 +132,7 @@ class Step:
             if gradients is not None:
                 tensor.grad = torch.from_numpy(gradients["grad/" + name].copy()).to(kind)
         nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        optimizer(self.model, RATE).step()
+        optimizer(self.model, RATE, DECAY).step()
 
     def input_of(self, norm):
         """The op whose output a batch norm reads."""

@@ -5,7 +5,7 @@
  * MODEL: a state dict.  BATCH: input/planes [N,5,S,S], input/policy, input/value.  TRACE gets,
  * under the names of the golden files, the batch statistics, the outputs, the losses and the
  * gradients before clipping; AFTER is the model after the step (AdamW at 1e-3, gradients clipped to
- * norm 1).
+ * norm 1; weight decay 0.1, since 1e-4 would drown in rounding).
  * SPDX-License-Identifier: MIT */
 #include <gomokunet/gomokunet.h>
 #include <stdio.h>
@@ -122,6 +122,7 @@ int main(int argc, char **argv)
     if (gn_reader_open(&batch, argv[2], &err) || gn_model_config(&config, argv[1], &err) ||
         gn_net_create(&net, &config, &err))
         return fprintf(stderr, "step: %s\n", err.text), 2;
+    run_config.optimizer.weight_decay = 0.1;
     run_config.batch = gn_reader_find(batch, "input/planes")->dim[0];
     if (gn_session_create(&session, &net, &run_config, &err) ||
         gn_session_load(session, argv[1], &err) || run(&t, &net, session, batch, &err) ||
