@@ -1,4 +1,5 @@
 /* The program, each command doing what it is for.  SPDX-License-Identifier: MIT */
+#include "gomokunet/io.h"
 #include "support/shell.h"
 
 TestSuite(cli, .init = shell_enter, .fini = shell_leave);
@@ -143,6 +144,66 @@ Test(cli, eval_scores_a_model)
     cr_assert_eq(gomokunet("eval --model run/model.safetensors --data all.gomoku --seen "
                            "part.gomoku"), 0);
     HAS(shell_out, "top-1", "never seen");
+}
+
+/* What eval writes scores as eval says. */
+Test(cli, eval_writes_predictions)
+{
+    gn_reader *r;
+    cr_assert_eq(gomokunet("games --make 3 --board-size 5 --seed 8 --out g.gomoku"), 0);
+    cr_assert_eq(gomokunet("train %s --steps 2 --out run", TINY), 0);
+    cr_assert_eq(gomokunet("eval --model run/model.safetensors --data g.gomoku --batch-size 7 "
+                           "--write p.safetensors --json"), 0);
+    cr_assert_eq(gn_reader_open(&r, "p.safetensors", NULL), GN_OK);
+    const gn_entry *planes = gn_reader_find(r, "input/planes");
+    const gn_entry *policy = gn_reader_find(r, "input/policy");
+    const gn_entry *logits = gn_reader_find(r, "eval_forward/policy_logits");
+    const gn_entry *value = gn_reader_find(r, "eval_forward/value");
+    cr_assert(planes && policy && logits && value && gn_reader_find(r, "input/value"));
+    const size_t count = (size_t)json_member(shell_out, "positions");
+    cr_assert(planes->rank == 4 && planes->dim[0] == count && planes->dim[1] == 5);
+    cr_assert(logits->rank == 2 && logits->dim[0] == count && logits->dim[1] == 25);
+    cr_assert(value->rank == 1 && value->dim[0] == count);
+    const float *plane = planes->data, *target = policy->data, *logit = logits->data;
+    size_t targets = 0, hits = 0;
+    for (size_t n = 0; n < count; n++) {
+        size_t best = 0;
+        for (size_t i = 0; i < 25; i++) {
+            cr_assert_eq(plane[(n * 5 + 3) * 25 + i], 1, "the plane of ones is the fourth");
+            if (logit[n * 25 + i] > logit[n * 25 + best])
+                best = i;
+            targets += target[n * 25 + i] == 1;
+        }
+        hits += target[n * 25 + best] == 1;
+    }
+    cr_assert_float_eq(json_member(shell_out, "top1"), (double)hits / (double)targets, 1e-12);
+    gn_reader_close(r);
+}
+
+/* The weights of a model and a fresh optimiser: with no step done the scores are the model's. */
+Test(cli, train_starts_from_a_model)
+{
+    static char text[1 << 16], again[1 << 16];
+    cr_assert_eq(gomokunet("games --make 6 --board-size 5 --seed 8 --out g.gomoku"), 0);
+    cr_assert_eq(gomokunet("train %s --conv separable --data g.gomoku --steps 4 --out run", TINY),
+                 0);
+    HAS(shell_out, "held-out top-1");
+    const char *after = strstr(shell_out, "step 4: ");
+    cr_assert_not_null(after);
+    snprintf(text, sizeof text, "step 0: %.*s", (int)strcspn(after + 8, "\n"), after + 8);
+    cr_assert_eq(gomokunet("train --data g.gomoku --batch-size 8 --steps 4 --out on "
+                           "--init run/model.safetensors"), 0);
+    HAS(shell_out, text, "2 blocks x 4 channels, separable, 5x5",
+        "weights: run/model.safetensors");
+
+    /* Interrupted and resumed, it goes on from its own state; the model is not read again. */
+    cr_assert_eq(gomokunet("train --data g.gomoku --batch-size 8 --steps 2 --out half "
+                           "--init run/model.safetensors"), 0);
+    cr_assert_eq(remove("run/model.safetensors"), 0);
+    cr_assert_eq(gomokunet("train --resume half --steps 4"), 0);
+    cr_assert_eq(system("cmp on/model.safetensors half/model.safetensors"), 0);
+    shell_read("half/config.json", again, sizeof again);
+    HAS(again, "\"init\":\"run/model.safetensors\"", "\"channels\":4", "\"conv\":\"separable\"");
 }
 
 Test(cli, plan_prints_the_textbook_and_what_is_here)

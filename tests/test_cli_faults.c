@@ -117,6 +117,12 @@ Test(cli_faults, models_that_are_none)
     refused(2, "eval --data g.gomoku --model nowhere.safetensors", "nowhere.safetensors");
     shell_write("text.safetensors", "no model at all");
     refused(2, "eval --data g.gomoku --model text.safetensors", "text.safetensors");
+    refused(2, "train --data g.gomoku --init text.safetensors", "text.safetensors");
+    refused(2, "train --data g.gomoku --init run/model.safetensors --conv separable",
+            "--conv separable: the network of run/model.safetensors has dense");
+    refused(2, "train --data g.gomoku --init run/model.safetensors --num-blocks 3",
+            "--num-blocks 3: the network of run/model.safetensors has 1");
+    refused(3, "eval --data g.gomoku --model run/model.safetensors --write no/such/p", "no/such/p");
 
     /* Cut short: the last byte is missing. */
     FILE *file = fopen("run/model.safetensors", "rb");

@@ -260,3 +260,26 @@ Test(io_malformed, odd_but_good)
         gn_reader_close(r);
     }
 }
+
+/* PyTorch's own files: a zip, or (before 1.6) a bare pickle.  A safetensors file whose length only
+ * begins like one is none. */
+Test(io_malformed, pickles_are_told_from_safetensors)
+{
+    static const char *const begin[] = {"PK\3\4\24\0\0\0zip",
+                                        "\x80\x02\x8a\x0al\xfc\x9c\x46pickle"};
+    gn_reader *r;
+    gn_err err;
+    for (int i = 0; i < 2; i++) {
+        folder_put("f", begin[i], 8 + strlen(begin[i] + 8));
+        cr_assert_eq(gn_reader_open(&r, "f", &err), GN_E_FORMAT);
+        cr_assert_str_eq(err.text,
+                         "f: byte 0: expected safetensors, found PyTorch's pickle; write the state "
+                         "dict anew with two lines of Python:\n    import safetensors.torch\n    "
+                         "safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")");
+    }
+    static char header[0x280 + 1];
+    snprintf(header, sizeof header, "{%*s", (int)sizeof header - 2, "}");
+    make(header, 0x280, 0); /* begins with 0x80 0x02 */
+    cr_assert_eq(gn_reader_open(&r, "f", &err), GN_OK, "%s", err.text);
+    gn_reader_close(r);
+}

@@ -56,7 +56,7 @@ Test(model, round_trip_gives_the_same_bytes)
         gn_tracked tracked = {0};
         write_model(4, (gn_conv)conv);
         saved m = saved_open(4, (gn_conv)conv, &gn_plain, 99);
-        cr_assert_eq(gn_model_load("m.safetensors", &m.net, m.store, &gn_plain, &tracked, &err),
+        cr_assert_eq(gn_model_load("m.safetensors", &m.net, m.store, &tracked, &err),
                      GN_OK, "%s", err.text);
         cr_assert(tracked.blocks == seen.blocks && tracked.others == seen.others);
         cr_assert_eq(gn_model_save("again", &m.net, m.store, tracked, &err), GN_OK);
@@ -76,8 +76,7 @@ Test(model, fills_a_double_store)
     write_model(4, GN_DENSE);
     saved m = saved_open(4, GN_DENSE, &gn_plain, 1), wide = saved_open(4, GN_DENSE, &gn_double, 9);
     gn_tracked tracked;
-    cr_assert_eq(gn_model_load("m.safetensors", &wide.net, wide.store, &gn_double, &tracked, NULL),
-                 GN_OK);
+    cr_assert_eq(gn_model_load("m.safetensors", &wide.net, wide.store, &tracked, NULL), GN_OK);
     for (int v = 0; v < gn_tape_values(m.net.tape); v++) {
         const float *x = gn_store_data(m.store, v);
         const double *y = gn_store_data(wide.store, v);
@@ -128,10 +127,15 @@ typedef struct change {
     const char *extra;      /* a tensor put in */
     const char *retype;     /* a tensor declared as I32 */
     const char *key, *text; /* a metadata key with another text; NULL: without it */
+    bool bare;              /* no metadata at all */
+    bool backwards;         /* the last tensor first */
+    const char *prefix;     /* before every name */
 } change;
 
 static const char *value_of(const gn_reader *r, const change *c, const char *key)
 {
+    if (c->bare)
+        return NULL;
     const bool mine = c->key != NULL && strcmp(key, c->key) == 0;
     return mine ? c->text : gn_reader_metadata(r, key);
 }
@@ -139,6 +143,11 @@ static const char *value_of(const gn_reader *r, const change *c, const char *key
 static bool is(const char *a, const char *b)
 {
     return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+static const gn_entry *entry_at(const gn_reader *r, const change *c, size_t i)
+{
+    return gn_reader_at(r, c->backwards ? gn_reader_count(r) - 1 - i : i);
 }
 
 static void rewrite(change c)
@@ -156,16 +165,18 @@ static void rewrite(change c)
         if (value_of(r, &c, keys[i]) != NULL)
             gn_writer_metadata(w, keys[i], value_of(r, &c, keys[i]), NULL);
     for (size_t i = 0; i < gn_reader_count(r); i++) {
-        const gn_entry *e = gn_reader_at(r, i);
+        const gn_entry *e = entry_at(r, &c, i);
+        char name[128];
+        snprintf(name, sizeof name, "%s%s", c.prefix != NULL ? c.prefix : "", e->name);
         if (!is(e->name, c.skip))
-            gn_writer_declare(w, e->name, is(e->name, c.retype) ? GN_I32 : e->type, e->rank,
-                              e->dim, NULL);
+            gn_writer_declare(w, name, is(e->name, c.retype) ? GN_I32 : e->type, e->rank, e->dim,
+                              NULL);
     }
     if (c.extra != NULL)
         gn_writer_declare(w, c.extra, GN_F32, 1, &one, NULL);
     for (size_t i = 0; i < gn_reader_count(r); i++)
-        if (!is(gn_reader_at(r, i)->name, c.skip))
-            gn_writer_put(w, gn_reader_at(r, i)->data, gn_reader_at(r, i)->bytes, NULL);
+        if (!is(entry_at(r, &c, i)->name, c.skip))
+            gn_writer_put(w, entry_at(r, &c, i)->data, entry_at(r, &c, i)->bytes, NULL);
     if (c.extra != NULL)
         gn_writer_put(w, &zero, sizeof zero, NULL);
     cr_assert_eq(gn_writer_close(w, &err), GN_OK, "%s", err.text);
@@ -177,7 +188,7 @@ static void load_says(const char *path, int channels, gn_status status, const ch
     gn_err err = {0};
     gn_tracked tracked;
     saved m = saved_open(channels, GN_DENSE, &gn_plain, 1);
-    cr_assert_eq(gn_model_load(path, &m.net, m.store, &gn_plain, &tracked, &err), status, "%s",
+    cr_assert_eq(gn_model_load(path, &m.net, m.store, &tracked, &err), status, "%s",
                  err.text);
     cr_assert_not_null(strstr(err.text, want), "\"%s\" does not say \"%s\"", err.text, want);
     cr_assert_eq(strncmp(err.text, path, strlen(path)), 0, "%s", err.text);
@@ -218,22 +229,80 @@ Test(model, the_other_convolution_is_another_network)
     load_says("m.safetensors", 4, GN_E_SHAPE, "tensor blocks.0.conv1.conv.weight is missing");
 }
 
-Test(model, metadata_must_be_there_and_make_sense)
+/* A state dict that PyTorch wrote: no metadata, any order of the tensors. */
+Test(model, the_tensors_say_which_network_it_is)
+{
+    static const gn_net_config configs[] = {
+        {.board_size = 5, .num_blocks = 1, .channels = 1},
+        {.board_size = 6, .num_blocks = 11, .channels = 3, .conv = GN_SEPARABLE},
+        {.board_size = 15, .num_blocks = 2, .channels = 40}};
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        gn_err err = {0};
+        gn_net_config found;
+        gn_tracked tracked = {0};
+        saved m = {0}, again = {0};
+        cr_assert_eq(gn_net_create(&m.net, &configs[i], NULL), GN_OK);
+        cr_assert_eq(gn_store_create(&m.store, m.net.tape, &gn_plain, false, NULL), GN_OK);
+        gn_store_init(m.store, 1);
+        cr_assert_eq(gn_model_save("m.safetensors", &m.net, m.store, seen, NULL), GN_OK);
+        rewrite((change){.bare = true, .backwards = true});
+        cr_assert(gn_model_config(&found, "broken", &err) == GN_OK, "%s", err.text);
+        cr_assert(found.board_size == configs[i].board_size &&
+                  found.num_blocks == configs[i].num_blocks &&
+                  found.channels == configs[i].channels && found.conv == configs[i].conv &&
+                  !found.use_checkpoint);
+        cr_assert_eq(gn_net_create(&again.net, &found, NULL), GN_OK);
+        cr_assert_eq(gn_store_create(&again.store, again.net.tape, &gn_plain, false, NULL), GN_OK);
+        cr_assert(gn_model_load("broken", &again.net, again.store, &tracked, &err) == GN_OK, "%s",
+                  err.text);
+        cr_assert(tracked.blocks == seen.blocks && tracked.others == seen.others);
+        for (int v = 0; v < gn_tape_values(m.net.tape); v++)
+            if (gn_store_data(m.store, v) != NULL)
+                same_bits(gn_tape_value(m.net.tape, v)->name, gn_store_data(again.store, v),
+                          gn_store_data(m.store, v),
+                          gn_shape_count(gn_tape_value(m.net.tape, v)->shape));
+        saved_close(&m);
+        saved_close(&again);
+    }
+}
+
+Test(model, tensors_that_say_nothing_usable)
 {
     write_model(4, GN_DENSE);
-    config_says((change){.key = "board_size"},
-                "metadata board_size is missing, expected a number");
-    config_says((change){.key = "num_blocks"}, "metadata num_blocks is missing");
+    config_says((change){.bare = true, .skip = "policy_fc.bias"},
+                "tensor policy_fc.bias is missing: no GomokuNet");
+    config_says((change){.bare = true, .skip = "input_conv.0.weight"},
+                "tensor input_conv.0.weight is missing: no GomokuNet");
+    config_says((change){.prefix = "module."},
+                "tensor input_conv.0.weight is missing, module.input_conv.0.weight is there: take "
+                "the prefix \"module.\" off every name");
+    config_says((change){.prefix = "_orig_mod."}, "take the prefix \"_orig_mod.\" off");
+    config_says((change){.extra = "blocks.1000.x"},
+                "network: num-blocks 1001, expected 1 to 1000");
+    /* A number beyond all, and a gap, are found when the tensors are loaded. */
+    gn_net_config config;
+    rewrite((change){.extra = "blocks.99999999999999999999999.x"});
+    cr_assert_eq(gn_model_config(&config, "broken", NULL), GN_OK);
+    load_says("broken", 4, GN_E_SHAPE, "tensor blocks.99999999999999999999999.x is none of");
+    rewrite((change){.bare = true, .extra = "blocks.2.conv1.conv.weight"});
+    cr_assert_eq(gn_model_config(&config, "broken", NULL), GN_OK);
+    cr_assert_eq(config.num_blocks, 3);
+}
+
+Test(model, metadata_must_not_say_something_else)
+{
+    gn_net_config config;
+    write_model(4, GN_DENSE);
+    rewrite((change){.key = "conv"});
+    cr_assert_eq(gn_model_config(&config, "broken", NULL), GN_OK, "one key less is no harm");
+    config_says((change){.key = "board_size", .text = "6"},
+                "metadata board_size is 6, the tensors say 5");
+    config_says((change){.key = "num_blocks", .text = "01"},
+                "metadata num_blocks is 01, the tensors say 1");
     config_says((change){.key = "channels", .text = "4x"},
-                "metadata channels is 4x, expected a number");
-    config_says((change){.key = "channels", .text = "-4"}, "metadata channels is -4");
-    config_says((change){.key = "channels", .text = ""}, "metadata channels is ");
-    config_says((change){.key = "channels", .text = "99999999999999999999"}, "metadata channels");
-    config_says((change){.key = "conv"},
-                "metadata conv is missing, expected dense or separable");
-    config_says((change){.key = "conv", .text = "sparse"}, "metadata conv is sparse");
-    config_says((change){.key = "board_size", .text = "26"},
-                "network: board-size 26, expected 5 to 25");
+                "metadata channels is 4x, the tensors say 4");
+    config_says((change){.key = "conv", .text = "separable"},
+                "metadata conv is separable, the tensors say dense");
 }
 
 Test(model, files_that_are_none)

@@ -270,8 +270,8 @@ static void running_statistics(const char *policy, bool compat, int in_blocks)
     updated(&c, "value_conv.1", 16, 1);
     gn_tracked tracked;
     cr_assert_eq(gn_session_save(c.session, "m.safetensors", NULL), GN_OK);
-    cr_assert_eq(gn_model_load("m.safetensors", &c.net, gn_session_store(c.session),
-                               gn_table_fast(), &tracked, NULL), GN_OK);
+    cr_assert_eq(gn_model_load("m.safetensors", &c.net, gn_session_store(c.session), &tracked,
+                               NULL), GN_OK);
     cr_assert(tracked.blocks == (uint64_t)in_blocks && tracked.others == 1);
     course_close(&c);
 }

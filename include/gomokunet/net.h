@@ -66,13 +66,14 @@ typedef struct gn_tracked {
 gn_status gn_model_save(const char *path, const gn_net *net, const gn_store *store,
                         gn_tracked tracked, gn_err *err);
 
-/* Reads the configuration of a model file.  GN_E_FORMAT where it has none. */
+/* Reads the configuration of a model file: from the tensors' shapes, so that a state dict which
+ * PyTorch wrote will do.  GN_E_FORMAT: no GomokuNet, or the metadata say something else. */
 gn_status gn_model_config(gn_net_config *out, const char *path, gn_err *err);
 
 /* Fills a store from a model file; every tensor of the net must be there with its shape, and no
  * other.  GN_E_SHAPE names the tensor.  float32 files fill both kinds of store. */
 gn_status gn_model_load(const char *path, const gn_net *net, gn_store *store,
-                        const gn_table *table, gn_tracked *tracked, gn_err *err);
+                        gn_tracked *tracked, gn_err *err);
 
 #ifdef __cplusplus
 }

@@ -147,10 +147,16 @@ typedef struct gn_scores {
     size_t positions;
 } gn_scores;
 
-/* Scores a dataset in inference mode.  `batch` positions at a time; memory from `pool`. */
-gn_status gn_evaluate(gn_scores *out, const gn_net *net, gn_store *store, const gn_table *table,
-                      gn_pool *pool, int threads, size_t batch, const gn_dataset *dataset,
-                      gn_err *err);
+/* What the network says of each position, in the dataset's order; the caller's memory. */
+typedef struct gn_predictions {
+    float *logits, *value; /* [positions, S*S], [positions] */
+} gn_predictions;
+
+/* Scores a dataset in inference mode.  `batch` positions at a time; memory from `pool`.
+ * `predictions` is filled unless it is NULL. */
+gn_status gn_evaluate(gn_scores *out, const gn_predictions *predictions, const gn_net *net,
+                      gn_store *store, const gn_table *table, gn_pool *pool, int threads,
+                      size_t batch, const gn_dataset *dataset, gn_err *err);
 
 /* The same with a session's parameters and memory. */
 gn_status gn_session_evaluate(gn_session *session, const gn_dataset *dataset, gn_scores *out,

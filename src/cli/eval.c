@@ -5,11 +5,11 @@
 #include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/predictions.h"
 #include "cli/records.h"
-#include "gomokunet/train.h"
 
 typedef struct eval_options {
-    const char *model;
+    const char *model, *write;
     text_list data, seen;
     int batch, threads;
     record_options records;
@@ -37,15 +37,34 @@ static void print_scores(const gn_scores *s, bool json, const char *prefix)
     printf("\"%spositions\":%zu", prefix, s->positions);
 }
 
-static gn_status score(const eval_options *o, const gn_net *net, gn_store *store,
-                       const gn_dataset *dataset, gn_scores *scores, gn_err *err)
+static gn_status score(const eval_options *o, const gn_predictions *keep, const gn_net *net,
+                       gn_store *store, const gn_dataset *dataset, gn_scores *scores, gn_err *err)
 {
     gn_pool *pool = NULL;
     gn_status st = gn_pool_create(&pool, err);
     if (st == GN_OK)
-        st = gn_evaluate(scores, net, store, gn_table_fast(), pool, o->threads, (size_t)o->batch,
-                         dataset, err);
+        st = gn_evaluate(scores, keep, net, store, gn_table_fast(), pool, o->threads,
+                         (size_t)o->batch, dataset, err);
     gn_pool_destroy(pool);
+    return st;
+}
+
+/* Scores all positions; with --write, keeps and writes what the network says of them. */
+static gn_status score_all(const eval_options *o, const gn_net *net, gn_store *store,
+                           const gn_dataset *all, gn_scores *scores, gn_err *err)
+{
+    const size_t cells = (size_t)all->size * (size_t)all->size;
+    if (o->write == NULL)
+        return score(o, NULL, net, store, all, scores, err);
+    const gn_predictions keep = {.logits = malloc(all->count * cells * sizeof *keep.logits),
+                                 .value = malloc(all->count * sizeof *keep.value)};
+    gn_status st = keep.logits != NULL && keep.value != NULL
+                       ? score(o, &keep, net, store, all, scores, err)
+                       : gn_fail(err, GN_E_NOMEM, "no memory for %zu predictions", all->count);
+    if (st == GN_OK)
+        st = predictions_write(o->write, all, &keep, err);
+    free(keep.logits);
+    free(keep.value);
     return st;
 }
 
@@ -60,9 +79,9 @@ static int score_games(const eval_options *o, const gn_net *net, gn_store *store
     gn_status st = gn_dataset_create(&all, games, net->config.board_size, NULL, 0, &err);
     if (st == GN_OK && all.count == 0)
         st = gn_fail(&err, GN_E_DATA, "no position to score in the games given");
-    if (st == GN_OK) st = score(o, net, store, &all, &scores, &err);
+    if (st == GN_OK) st = score_all(o, net, store, &all, &scores, &err);
     if (st == GN_OK && split) st = gn_dataset_remove_seen(&all, seen, &err);
-    if (st == GN_OK && split) st = score(o, net, store, &all, &fresh_scores, &err);
+    if (st == GN_OK && split) st = score(o, NULL, net, store, &all, &fresh_scores, &err);
     if (st == GN_OK) {
         if (o->json)
             putchar('{');
@@ -101,7 +120,7 @@ static int run(const eval_options *o)
     gn_status st = gn_model_config(&config, o->model, &err);
     if (st == GN_OK) st = gn_net_create(&net, &config, &err);
     if (st == GN_OK) st = gn_store_create(&store, net.tape, gn_table_fast(), false, &err);
-    if (st == GN_OK) st = gn_model_load(o->model, &net, store, gn_table_fast(), &tracked, &err);
+    if (st == GN_OK) st = gn_model_load(o->model, &net, store, &tracked, &err);
     int status = EXIT_GOOD;
     if (st != GN_OK) {
         tell("eval", &err);
@@ -126,10 +145,13 @@ int command_eval(int argc, char **argv)
 {
     eval_options o = {.batch = 64, .threads = gn_threads_available()};
     const option list[] = {
-        {"model", OPT_TEXT, &o.model, 0, 0, "FILE", "a model.safetensors of a run"},
+        {"model", OPT_TEXT, &o.model, 0, 0, "FILE",
+         "a model.safetensors of a run, or a state dict that PyTorch wrote"},
         {"data", OPT_LIST, &o.data, 0, 0, "PATH", "game records, file or folder; repeatable"},
         {"seen", OPT_LIST, &o.seen, 0, 0, "PATH",
          "records trained on: also score what they do not hold"},
+        {"write", OPT_TEXT, &o.write, 0, 0, "FILE",
+         "write positions and predictions as safetensors"},
         {"batch-size", OPT_INT, &o.batch, 1, 1 << 20, "N", "positions at a time"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads"},
         RECORD_OPTIONS(&o.records),

@@ -222,6 +222,8 @@ static int run(training *t)
 {
     gn_scores before = {0}, after = {0};
     int status = t->options.resume != NULL ? train_find_state(t) : EXIT_GOOD;
+    const bool init = t->options.init != NULL && t->state == NULL; /* a resumed run has its own */
+    if (status == EXIT_GOOD && init) status = train_init_network(t);
     if (status == EXIT_GOOD) status = resolve(t);
     if (status == EXIT_GOOD) {
         fprintf(t->text, "GomokuNet: %d blocks x %d channels, %s, %dx%d: %zu parameters; table %s, "
@@ -234,6 +236,7 @@ static int run(training *t)
     if (status == EXIT_GOOD) status = train_make_folder(t);
     if (status == EXIT_GOOD) status = train_load_data(t);
     if (status == EXIT_GOOD) status = train_build(t);
+    if (status == EXIT_GOOD && init) status = train_init_weights(t);
     if (status == EXIT_GOOD) status = metrics_open(t);
     if (status == EXIT_GOOD && t->state == NULL) metrics_config(t);
     if (status == EXIT_GOOD && t->state != NULL) status = train_load_state(t);
@@ -281,6 +284,8 @@ int command_train(int argc, char **argv)
         {"data-sha256", OPT_TEXT, &o->data_sha256, 0, 0, "HEX",
          "refuse games whose digest is another one; any: take what is there"},
         {"out", OPT_TEXT, &o->out, 0, 0, "DIR", "the run folder"},
+        {"init", OPT_TEXT, &o->init, 0, 0, "FILE",
+         "start with the weights of a model file, ours or PyTorch's; it sets the network"},
         {"resume", OPT_CALL, &o->resume, 0, 0, "DIR", "go on with the run in this folder"},
         {"save-every", OPT_INT, &o->save_every, 0, 2e9, "N",
          "steps between states; 0: at evaluations and every ten minutes"},

@@ -10,7 +10,7 @@
 typedef struct train_options {
     net_options net;
     text_list data, eval_data;
-    const char *checkpoint, *out, *schedule, *optimizer, *resume, *config, *data_sha256;
+    const char *checkpoint, *out, *schedule, *optimizer, *resume, *init, *config, *data_sha256;
     int batch, accumulate, epochs, steps, threads, eval_every, save_every, patience;
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
@@ -53,6 +53,10 @@ int train_load_data(training *t);
 int train_check_memory(training *t);
 int train_build(training *t);
 void train_release(training *t);
+
+/* --- train_init.c: --init --------------------------------------------------------------------- */
+int train_init_network(training *t); /* sets the network's options from the file */
+int train_init_weights(training *t); /* into the session */
 
 /* --- train_state.c: saving and resuming ------------------------------------------------------- */
 int train_find_state(training *t);  /* with --resume: opens the newest sound state, sets options */

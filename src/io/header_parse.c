@@ -208,7 +208,8 @@ static void take_tensor(cursor *c, gn_header *header, const char *name)
         if (strcmp(field, "dtype") == 0 && type < 0) {
             type = gn_dtype_find(take_string(c));
             if (type < 0)
-                refuse(c, c->word, "expected a dtype of F32, F64, I32, I64, U8, BOOL");
+                refuse(c, c->word, "expected a dtype of F32, F64, I32, I64, U8, BOOL "
+                                   "(half precision: convert with .float() first)");
         } else if (strcmp(field, "shape") == 0 && rank < 0) {
             rank = take_numbers(c, entry->dim, GN_RANK_CAP, "expected at most 8 dimensions");
         } else if (strcmp(field, "data_offsets") == 0 && offsets < 0) {

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/align.h"
 #include "codec.h"
@@ -28,6 +29,23 @@ static gn_status read_bytes(void *to, size_t count, FILE *file, const char *path
                    ferror(file) ? "the disk refused" : "the file ended early");
 }
 
+/* torch.save writes a zip file, and wrote a bare pickle before 1.6: code for Python to run, which
+ * nobody else should read. */
+static bool is_pickle(const uint8_t field[GN_LENGTH_FIELD])
+{
+    return memcmp(field, "PK\3\4", 4) == 0 || memcmp(field, "\x80\x02\x8a\x0a", 4) == 0;
+}
+
+static gn_status refuse_pickle(const char *path, gn_err *err)
+{
+    return gn_fail(err, GN_E_FORMAT,
+                   "%s: byte 0: expected safetensors, found PyTorch's pickle; write the state dict "
+                   "anew with two lines of Python:\n"
+                   "    import safetensors.torch\n"
+                   "    safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")",
+                   path);
+}
+
 static gn_status read_header(gn_reader *r, uint64_t *data_bytes, FILE *file, uint64_t size,
                              const char *path, gn_err *err)
 {
@@ -42,6 +60,8 @@ static gn_status read_header(gn_reader *r, uint64_t *data_bytes, FILE *file, uin
 
     const uint64_t length = gn_load_le64(field), left = size - sizeof field;
     const uint64_t most = left < GN_HEADER_CAP ? left : GN_HEADER_CAP;
+    if (length > most && is_pickle(field))
+        return refuse_pickle(path, err);
     if (length > most)
         return gn_fail(err, GN_E_FORMAT,
                        "%s: byte 0: expected a header of at most %" PRIu64 " bytes, found %" PRIu64,

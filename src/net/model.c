@@ -3,6 +3,7 @@
  * The tape's order of parameters and buffers is the state dict's order.  num_batches_tracked, which
  * PyTorch keeps for every batch norm, is two counters here, written out for each.
  * SPDX-License-Identifier: MIT */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,18 +29,26 @@ static bool counter_name(const char *name, char *out, size_t room)
     return true;
 }
 
+/* What the metadata says of a network. */
+enum { FACTS = 4 };
+static const char *const facts[FACTS] = {"board_size", "num_blocks", "channels", "conv"};
+
+static void fact_texts(const gn_net_config *c, char text[FACTS][16])
+{
+    const int numbers[] = {c->board_size, c->num_blocks, c->channels};
+    for (int i = 0; i < FACTS - 1; i++)
+        snprintf(text[i], sizeof text[i], "%d", numbers[i]);
+    snprintf(text[FACTS - 1], sizeof text[FACTS - 1], "%s", gn_conv_name(c->conv));
+}
+
 static gn_status put_metadata(gn_writer *w, const gn_net_config *c, gn_err *err)
 {
-    char text[4][16];
-    snprintf(text[0], sizeof text[0], "%d", c->board_size);
-    snprintf(text[1], sizeof text[1], "%d", c->num_blocks);
-    snprintf(text[2], sizeof text[2], "%d", c->channels);
+    char text[FACTS][16];
+    fact_texts(c, text);
     gn_status st = gn_writer_metadata(w, "format", "pt", err);
     if (st == GN_OK) st = gn_writer_metadata(w, "gomokunet", "order v1", err);
-    if (st == GN_OK) st = gn_writer_metadata(w, "board_size", text[0], err);
-    if (st == GN_OK) st = gn_writer_metadata(w, "num_blocks", text[1], err);
-    if (st == GN_OK) st = gn_writer_metadata(w, "channels", text[2], err);
-    if (st == GN_OK) st = gn_writer_metadata(w, "conv", gn_conv_name(c->conv), err);
+    for (int i = 0; i < FACTS && st == GN_OK; i++)
+        st = gn_writer_metadata(w, facts[i], text[i], err);
     return st;
 }
 
@@ -88,11 +97,6 @@ static gn_status put_all(gn_writer *w, const gn_tape *t, const gn_store *store,
 gn_status gn_model_save(const char *path, const gn_net *net, const gn_store *store,
                         gn_tracked tracked, gn_err *err)
 {
-    size_t data, grad;
-    gn_store_sizes(net->tape, &gn_plain, &data, &grad);
-    if (gn_store_data_bytes(store) != data)
-        return gn_fail(err, GN_E_CONFIG, "%s: a model file holds float32, this store does not",
-                       path);
     gn_writer *w;
     if (gn_store_elem(store) != sizeof(float))
         return gn_fail(err, GN_E_CONFIG, "%s: a model file holds float32, this store does not",
@@ -111,35 +115,60 @@ gn_status gn_model_save(const char *path, const gn_net *net, const gn_store *sto
 
 /* --- Reading ------------------------------------------------------------------------------- */
 
-static gn_status number_of(int *out, const gn_reader *r, const char *path, const char *key,
-                           gn_err *err)
+/* Wrappers put a prefix before every name: DataParallel "module.", torch.compile "_orig_mod.". */
+static gn_status tensor_missing(const gn_reader *r, const char *path, const char *name,
+                                gn_err *err)
 {
-    const char *text = gn_reader_metadata(r, key);
-    char *end = NULL;
-    const long value = text == NULL ? 0 : strtol(text, &end, 10);
-    if (text == NULL || *text == '\0' || *end != '\0' || value < 0 || value > 100000)
-        return gn_fail(err, GN_E_FORMAT, "%s: metadata %s is %s, expected a number", path, key,
-                       text == NULL ? "missing" : text);
-    *out = (int)value;
-    return GN_OK;
+    for (size_t i = 0; i < gn_reader_count(r); i++) {
+        const char *other = gn_reader_at(r, i)->name;
+        const size_t more = strlen(other) > strlen(name) ? strlen(other) - strlen(name) : 0;
+        if (more > 0 && strcmp(other + more, name) == 0)
+            return gn_fail(err, GN_E_FORMAT, "%s: tensor %s is missing, %s is there: take the "
+                           "prefix \"%.*s\" off every name", path, name, other, (int)more, other);
+    }
+    return gn_fail(err, GN_E_FORMAT, "%s: tensor %s is missing: no GomokuNet", path, name);
 }
 
+static int blocks_of(const gn_reader *r)
+{
+    int count = 0;
+    for (size_t i = 0; i < gn_reader_count(r); i++) {
+        const char *name = gn_reader_at(r, i)->name;
+        const long block = strncmp(name, "blocks.", 7) == 0 ? strtol(name + 7, NULL, 10) : -1;
+        if (block >= count && block < INT_MAX)
+            count = (int)block + 1;
+    }
+    return count;
+}
+
+/* The tensors say which network it is, in files of any program; loading checks every shape.
+ * Metadata are not needed, but must not say something else. */
 static gn_status config_of(gn_net_config *out, const gn_reader *r, const char *path, gn_err *err)
 {
-    *out = gn_net_default();
-    gn_status st = number_of(&out->board_size, r, path, "board_size", err);
-    if (st == GN_OK) st = number_of(&out->num_blocks, r, path, "num_blocks", err);
-    if (st == GN_OK) st = number_of(&out->channels, r, path, "channels", err);
-    if (st != GN_OK)
-        return st;
-    const char *conv = gn_reader_metadata(r, "conv");
-    if (conv == NULL || (strcmp(conv, "dense") != 0 && strcmp(conv, "separable") != 0))
-        return gn_fail(err, GN_E_FORMAT, "%s: metadata conv is %s, expected dense or separable",
-                       path, conv == NULL ? "missing" : conv);
-    out->conv = strcmp(conv, "separable") == 0 ? GN_SEPARABLE : GN_DENSE;
+    static const char stem[] = "input_conv.0.weight", cells[] = "policy_fc.bias";
+    const gn_entry *conv = gn_reader_find(r, stem), *bias = gn_reader_find(r, cells);
+    if (conv == NULL || bias == NULL)
+        return tensor_missing(r, path, conv == NULL ? stem : cells, err);
+    *out = (gn_net_config){.num_blocks = blocks_of(r)};
+    if (gn_reader_find(r, "blocks.0.conv1.depthwise.weight") != NULL)
+        out->conv = GN_SEPARABLE;
+    const size_t channels = conv->rank > 0 ? conv->dim[0] : 0;
+    const size_t squares = bias->rank > 0 ? bias->dim[0] : 0;
+    out->channels = channels < INT_MAX ? (int)channels : INT_MAX;
+    while (out->board_size <= GN_MAX_BOARD &&
+           (size_t)(out->board_size * out->board_size) < squares)
+        out->board_size++;
     gn_err why;
     if (gn_net_validate(out, &why) != GN_OK)
         return gn_fail(err, GN_E_FORMAT, "%s: %.800s", path, why.text);
+    char text[FACTS][16];
+    fact_texts(out, text);
+    for (int i = 0; i < FACTS; i++) {
+        const char *said = gn_reader_metadata(r, facts[i]);
+        if (said != NULL && strcmp(said, text[i]) != 0)
+            return gn_fail(err, GN_E_FORMAT, "%s: metadata %s is %.60s, the tensors say %s", path,
+                           facts[i], said, text[i]);
+    }
     return GN_OK;
 }
 
@@ -206,7 +235,7 @@ static bool belongs(const gn_tape *t, const char *name)
 }
 
 static gn_status load_all(const gn_reader *r, const char *path, const gn_net *net,
-                          gn_store *store, size_t elem, gn_tracked *tracked, gn_err *err)
+                          gn_store *store, gn_tracked *tracked, gn_err *err)
 {
     size_t known = 0;
     for (int v = 0; v < gn_tape_values(net->tape); v++) {
@@ -214,7 +243,8 @@ static gn_status load_all(const gn_reader *r, const char *path, const gn_net *ne
         char name[128];
         if (!in_file(info))
             continue;
-        gn_status st = load_value(r, path, info, gn_store_data(store, v), elem, err);
+        gn_status st = load_value(r, path, info, gn_store_data(store, v), gn_store_elem(store),
+                                  err);
         known++;
         if (st == GN_OK && counter_name(info->name, name, sizeof name)) {
             st = load_counter(r, path, name, tracked, err);
@@ -231,13 +261,13 @@ static gn_status load_all(const gn_reader *r, const char *path, const gn_net *ne
 }
 
 gn_status gn_model_load(const char *path, const gn_net *net, gn_store *store,
-                        const gn_table *table, gn_tracked *tracked, gn_err *err)
+                        gn_tracked *tracked, gn_err *err)
 {
     gn_reader *r;
     gn_status st = gn_reader_open(&r, path, err);
     if (st != GN_OK)
         return st;
-    st = load_all(r, path, net, store, table->elem, tracked, err);
+    st = load_all(r, path, net, store, tracked, err);
     gn_reader_close(r);
     return st;
 }

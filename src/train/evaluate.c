@@ -1,4 +1,4 @@
-/* Evaluation in inference mode: losses, top-1, top-5, value error.
+/* Evaluation in inference mode: losses, top-1, top-5, value error; predictions where wanted.
  *
  * A short last batch is a program of its own over the same tape and memory.
  * SPDX-License-Identifier: MIT */
@@ -14,6 +14,7 @@ typedef struct evaluation {
     gn_pool *pool;
     int threads;
     const gn_dataset *dataset;
+    const gn_predictions *keep; /* NULL: nothing */
     float *planes, *policy, *value;
     size_t cells;
     gn_scores sum;            /* sums, divided at the end */
@@ -54,6 +55,15 @@ static void score_position(evaluation *v, const gn_engine *e, size_t n)
     }
 }
 
+/* Position `n` of the batch is number `index` of the dataset. */
+static void keep_position(const evaluation *v, const gn_engine *e, size_t n, size_t index)
+{
+    for (size_t i = 0; i < v->cells; i++)
+        v->keep->logits[index * v->cells + i] =
+            (float)gn_engine_read(e, v->net->logits, n * v->cells + i);
+    v->keep->value[index] = (float)gn_engine_read(e, v->net->value, n);
+}
+
 /* Runs `batch` positions at a time from `first` on, as long as whole batches are left. */
 static gn_status run_batches(evaluation *v, size_t *first, size_t batch, gn_err *err)
 {
@@ -70,8 +80,11 @@ static gn_status run_batches(evaluation *v, size_t *first, size_t batch, gn_err 
         gn_engine_feed(engine, v->net->target_policy, v->policy);
         gn_engine_feed(engine, v->net->target_value, v->value);
         st = gn_engine_run(engine, err);
-        for (size_t n = 0; n < batch && st == GN_OK; n++)
+        for (size_t n = 0; n < batch && st == GN_OK; n++) {
             score_position(v, engine, n);
+            if (v->keep != NULL)
+                keep_position(v, engine, n, *first + n);
+        }
         /* The losses are means over the positions of the batch that have a target. */
         v->sum.loss_policy += gn_engine_read(engine, v->net->loss_policy, 0) *
                               (double)(v->policies - policies);
@@ -84,9 +97,9 @@ static gn_status run_batches(evaluation *v, size_t *first, size_t batch, gn_err 
     return st;
 }
 
-gn_status gn_evaluate(gn_scores *out, const gn_net *net, gn_store *store, const gn_table *table,
-                      gn_pool *pool, int threads, size_t batch, const gn_dataset *dataset,
-                      gn_err *err)
+gn_status gn_evaluate(gn_scores *out, const gn_predictions *predictions, const gn_net *net,
+                      gn_store *store, const gn_table *table, gn_pool *pool, int threads,
+                      size_t batch, const gn_dataset *dataset, gn_err *err)
 {
     *out = (gn_scores){0};
     const size_t size = (size_t)net->config.board_size, cells = size * size;
@@ -95,7 +108,7 @@ gn_status gn_evaluate(gn_scores *out, const gn_net *net, gn_store *store, const 
                        dataset->size, dataset->size, net->config.board_size,
                        net->config.board_size);
     evaluation v = {.net = net, .store = store, .table = table, .pool = pool, .threads = threads,
-                    .dataset = dataset, .cells = cells};
+                    .dataset = dataset, .keep = predictions, .cells = cells};
     v.planes = malloc(batch * cells * GN_PLANES * sizeof *v.planes);
     v.policy = malloc(batch * cells * sizeof *v.policy);
     v.value = malloc(batch * sizeof *v.value);

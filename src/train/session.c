@@ -291,12 +291,12 @@ gn_status gn_session_save(const gn_session *s, const char *path, gn_err *err)
 
 gn_status gn_session_load(gn_session *s, const char *path, gn_err *err)
 {
-    return gn_model_load(path, s->net, s->store, s->config.table, &s->tracked, err);
+    return gn_model_load(path, s->net, s->store, &s->tracked, err);
 }
 
 gn_status gn_session_evaluate(gn_session *s, const gn_dataset *dataset, gn_scores *out,
                               gn_err *err)
 {
-    return gn_evaluate(out, s->net, s->store, s->config.table, s->pool, s->config.threads,
+    return gn_evaluate(out, NULL, s->net, s->store, s->config.table, s->pool, s->config.threads,
                        s->config.batch, dataset, err);
 }

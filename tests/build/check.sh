@@ -75,6 +75,20 @@ memory() { # valgrind on a short run: no error, no leak.  It knows no AVX-512, o
 }
 
 oracle() { "$PYTHON" tests/oracle/make_oracle.py --check; }
+
+# Weights and whole training steps, out to PyTorch and back; then the guide's lines of Python.
+pytorch() {
+    local ports=$PWD/tests/ports/pytorch guide=$BUILD/guide
+    ${CC:-gcc} -std=c11 -Wall -Wextra -Werror -Iinclude "$ports/step.c" "$BUILD/libgomokunet.a" \
+        -lz -fopenmp -o "$BUILD/port-step" &&
+        "$PYTHON" "$ports/round_trip.py" "$BUILD/gomokunet" "$BUILD/port-step" || return
+    mkdir -p "$guide" && sed -n '/^```python$/,/^```$/p' docs/guide.md | sed '/^```/d' \
+        > "$guide/guide.py" && [ -s "$guide/guide.py" ] || return
+    (cd "$guide" && "$BUILD/gomokunet" train --board-size 9 --num-blocks 2 --channels 8 --steps 2 &&
+        PYTHONPATH=$ports "$PYTHON" guide.py &&
+        "$BUILD/gomokunet" train --init weights.safetensors --steps 2 --out continued)
+}
+
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
 flags() { tests/build/flags.sh; }
 
@@ -93,6 +107,7 @@ check layers tests/build/layers.sh
 check lines tests/build/lines.sh
 check gradcheck gradients
 check oracle oracle
+check pytorch pytorch
 check flags flags
 check cpus tests/build/cpus.sh
 check clang clang_tests

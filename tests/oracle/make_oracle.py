@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Makes golden/pytorch/*.safetensors: GomokuNet computed by PyTorch in float64.
 
-An independent truth: the network is written here from its description (the design's sections on
-the network and on golden files), with torch.nn and torch.optim, and shares nothing with the C code.
+An independent truth: the network, tests/ports/pytorch/gomokunet.py, is written from its description
+with torch.nn and torch.optim, and shares nothing with the C code.
 tests/test_oracle*.c compare the C library with these files.
 
     make_oracle.py [--out DIR]     write the files (default: golden/pytorch)
@@ -12,20 +12,21 @@ tests/test_oracle*.c compare the C library with these files.
 README.md beside this script says what is in a file.
 """
 import argparse
-import json
+import contextlib
 import os
-import struct
 import sys
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "ports", "pytorch"))
+import safetensors_io  # noqa: E402
+from gomokunet import GomokuNet, Trace, losses, optimizer  # noqa: E402
 
 VERSION = "order v1"
 COMMAND = "tests/oracle/make_oracle.py"
-HERE = os.path.dirname(os.path.abspath(__file__))
 GOLDEN = os.path.normpath(os.path.join(HERE, "..", "..", "golden", "pytorch"))
 
 LARGE = 16384   # a tensor with more elements than this is stored as a sketch
@@ -50,108 +51,6 @@ FILES = {
                                  batch=3, seed=521, trace=False, eval=False, checkpoint=True,
                                  whole=False, gain=0.02),
 }
-
-
-# --- The network ----------------------------------------------------------------------------------
-
-class ConvBN(nn.Module):
-    """One of a block's two convolutions and its batch norm."""
-
-    def __init__(self, channels, separable):
-        super().__init__()
-        self.separable = separable
-        if separable:
-            self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels,
-                                       bias=False)
-            self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
-        else:
-            self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn = nn.BatchNorm2d(channels)
-
-    def forward(self, x, tap, name):
-        if self.separable:
-            x = tap(name + ".depthwise", self.depthwise(x))
-            x = tap(name + ".pointwise", self.pointwise(x))
-        else:
-            x = tap(name + ".conv", self.conv(x))
-        return tap(name + ".bn", self.bn(x))
-
-
-class SqueezeExcite(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        hidden = max(1, channels // 16)
-        self.excitation = nn.Sequential(nn.Linear(channels, hidden, bias=False), nn.ReLU(),
-                                        nn.Linear(hidden, channels, bias=False))
-
-    def forward(self, x, tap, name):
-        g = tap(name + ".mean", x.mean(dim=(2, 3)))
-        for i, layer in enumerate(self.excitation):
-            g = tap("%s.excitation.%d" % (name, i), layer(g))
-        g = tap(name + ".gate", torch.sigmoid(g))
-        return tap(name, x * g[:, :, None, None])
-
-
-class Block(nn.Module):
-    def __init__(self, channels, separable):
-        super().__init__()
-        self.conv1 = ConvBN(channels, separable)
-        self.conv2 = ConvBN(channels, separable)
-        self.se = SqueezeExcite(channels)
-
-    def forward(self, x, tap, name):
-        y = tap(name + ".relu1", F.relu(self.conv1(x, tap, name + ".conv1")))
-        y = self.se(self.conv2(y, tap, name + ".conv2"), tap, name + ".se")
-        return tap(name, F.relu(tap(name + ".add", y + x)))
-
-
-class GomokuNet(nn.Module):
-    def __init__(self, board_size, num_blocks, channels, separable, use_checkpoint):
-        super().__init__()
-        cells = board_size * board_size
-        self.use_checkpoint = use_checkpoint
-        self.input_conv = self.conv_bn_relu(5, channels, 3)
-        self.blocks = nn.ModuleList(Block(channels, separable) for _ in range(num_blocks))
-        self.policy_conv = self.conv_bn_relu(channels, 32, 1)
-        self.policy_fc = nn.Linear(32 * cells, cells)
-        self.value_conv = self.conv_bn_relu(channels, 16, 1)
-        self.value_fc = nn.Sequential(nn.Linear(16 * cells, 256), nn.ReLU(), nn.Linear(256, 1))
-
-    @staticmethod
-    def conv_bn_relu(in_channels, out_channels, kernel):
-        return nn.Sequential(nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2,
-                                       bias=False),
-                             nn.BatchNorm2d(out_channels), nn.ReLU())
-
-    def forward(self, x, tap):
-        def sequence(name, layers, y):
-            for i, layer in enumerate(layers):
-                whole = isinstance(layer, nn.ReLU)  # the rectifier's output has the layer's name
-                y = tap(name if whole else "%s.%d" % (name, i), layer(y))
-            return y
-
-        x = sequence("input_conv", self.input_conv, x)
-        for i, block in enumerate(self.blocks):
-            name = "blocks.%d" % i
-            if self.use_checkpoint and self.training:
-                x = checkpoint(block, x, tap, name, use_reentrant=False)
-            else:
-                x = block(x, tap, name)
-        p = sequence("policy_conv", self.policy_conv, x).flatten(1)
-        logits = tap("policy_logits", self.policy_fc(p))
-        v = sequence("value_conv", self.value_conv, x).flatten(1)
-        for i, layer in enumerate(self.value_fc):
-            v = tap("value_fc.%d" % i, layer(v))
-        return logits, tap("value", torch.tanh(v).squeeze(1))
-
-
-def losses(logits, value, policy, target):
-    """Cross-entropy over the positions that have a policy target, and squared error over all."""
-    has = policy.sum(1) > 0
-    cross = -(policy * F.log_softmax(logits, 1)).sum(1)
-    loss_policy = cross[has].mean()
-    loss_value = F.mse_loss(value, target)
-    return loss_policy, loss_value, loss_policy + loss_value
 
 
 # --- Random numbers: splitmix64, so that no library's version can change them ---------------------
@@ -216,38 +115,6 @@ def draw_inputs(rng, spec):
     return planes, policy, value
 
 
-# --- safetensors ----------------------------------------------------------------------------------
-
-DTYPES = {np.dtype("<f4"): "F32", np.dtype("<f8"): "F64", np.dtype("<i8"): "I64"}
-
-
-def safetensors(tensors, metadata):
-    """The file's bytes: u64 header length, JSON padded with spaces to 8 bytes, data."""
-    header, data = {"__metadata__": metadata}, b""
-    for name, array in sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])):
-        shape = list(np.shape(array))  # ascontiguousarray makes a vector of a scalar
-        array = np.ascontiguousarray(array)
-        raw = array.tobytes()
-        header[name] = {"dtype": DTYPES[array.dtype], "shape": shape,
-                        "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + data
-
-
-def read_safetensors(raw):
-    length = struct.unpack("<Q", raw[:8])[0]
-    header = json.loads(raw[8:8 + length].decode())
-    metadata, tensors = header.pop("__metadata__"), {}
-    names = {name: dtype for dtype, name in DTYPES.items()}
-    for name, entry in header.items():
-        first, last = entry["data_offsets"]
-        tensors[name] = np.frombuffer(raw[8 + length + first:8 + length + last],
-                                      names[entry["dtype"]]).reshape(entry["shape"])
-    return metadata, tensors
-
-
 # --- One file -------------------------------------------------------------------------------------
 
 def probe(count):
@@ -263,21 +130,6 @@ def put_result(out, name, tensor, whole=False):
     out[name + ".every97"] = array.reshape(-1)[::STRIDE].copy()
     out[name + ".rows"] = array @ probe(array.shape[1])
     out[name + ".cols"] = probe(array.shape[0]) @ array
-
-
-class Taps(dict):
-    """The outputs of all ops by name; kept with their gradients where there is a graph."""
-
-    def __call__(self, name, tensor):
-        assert name not in self, name
-        self[name] = tensor
-        if tensor.requires_grad:
-            tensor.retain_grad()
-        return tensor
-
-
-def no_tap(_name, tensor):
-    return tensor
 
 
 def fill_parameters(model, rng, out, gain):
@@ -299,7 +151,7 @@ def fill_buffers(model, rng, out, planes):
         layer.momentum = 1.0
     use_checkpoint, model.use_checkpoint = model.use_checkpoint, False
     with torch.no_grad():
-        model(planes, no_tap)
+        model(planes)
     model.use_checkpoint = use_checkpoint
     for layer in norms:
         layer.momentum = 0.1
@@ -346,12 +198,11 @@ def put_stats(out, taps, eps=1e-5):
 
 
 def train_step(model, inputs, spec, out):
-    taps = Taps() if spec["trace"] else no_tap
     model.train()
-    logits, value = model(inputs[0], taps)
+    with Trace(model) if spec["trace"] else contextlib.nullcontext() as taps:
+        logits, value = model(inputs[0])
     loss_policy, loss_value, total = losses(logits, value, inputs[1], inputs[2])
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.999), eps=1e-8,
-                                  weight_decay=1e-4)
+    optimiser = optimizer(model)
     total.backward()
     for name, loss in (("policy", loss_policy), ("value", loss_value), ("total", total)):
         out["loss/" + name] = loss.detach().numpy()
@@ -391,7 +242,7 @@ def second_step(model, optimiser, out):
 def make(spec):
     rng, out = Random(spec["seed"]), {}
     model = GomokuNet(spec["board_size"], spec["num_blocks"], spec["channels"],
-                      spec["conv"] == "separable", spec["checkpoint"]).double()
+                      spec["checkpoint"], spec["conv"]).double()
     fill_parameters(model, rng, out, spec.get("gain", 1))
     arrays = draw_inputs(rng, spec)
     for name, array in zip(("planes", "policy", "value"), arrays):
@@ -400,9 +251,8 @@ def make(spec):
     fill_buffers(model, rng, out, inputs[0])
     if spec["eval"]:
         model.eval()
-        taps = Taps()
-        with torch.no_grad():
-            model(inputs[0], taps)
+        with torch.no_grad(), Trace(model) as taps:
+            model(inputs[0])
         check_taps(taps)
         for name, tensor in taps.items():
             out["eval_forward/" + name] = tensor.numpy()
@@ -415,7 +265,7 @@ def make(spec):
                 "eval": "yes" if spec["eval"] else "no",
                 "second_step": "yes" if spec["whole"] else "no",
                 "checkpoint": "yes" if spec["checkpoint"] else "no"}
-    return safetensors(out, metadata), norm
+    return safetensors_io.dumps(out, metadata), norm
 
 
 # --- Check ----------------------------------------------------------------------------------------
@@ -423,7 +273,7 @@ def make(spec):
 def compare(name, made, kept):
     """Another BLAS may differ in last bits: inputs must be equal, results to 1e-12."""
     faults = []
-    (meta_made, made), (meta_kept, kept) = read_safetensors(made), read_safetensors(kept)
+    (made, meta_made), (kept, meta_kept) = map(safetensors_io.loads, (made, kept))
     if meta_made != meta_kept or sorted(made) != sorted(kept):
         return [name + ": other metadata or other tensors"]
     for key, want in made.items():
