@@ -102,7 +102,7 @@ DIGEST_OBJ := $(filter-out %/net/model.o,$(CORE_OBJ)) \
 
 $(BUILD)/digest: $(BUILD)/tests/digest.o $(DIGEST_OBJ)
 	@echo "  LD    $@"
-	$(Q)$(LINK) -o $@ $^
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 # --- The two commands ----------------------------------------------------------------------------
 .PHONY: train train-checkpoint
@@ -146,12 +146,18 @@ digest: $(BUILD)/digest  ## SHA-256 of a short training run: the same wherever i
 	@OMP_WAIT_POLICY=passive $(BUILD)/digest
 
 # --- Checks --------------------------------------------------------------------------------------
-.PHONY: deps deps-check check layers lines bench format
+.PHONY: deps deps-check deps-matrix check matrix layers lines bench format
 deps:  ## check compiler, zlib and Criterion; install what is missing (NO_INSTALL=1: only check)
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh build
 
 deps-check: deps  ## the same for what `make check` needs: PyTorch, MPFR, valgrind, clang
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh check
+
+deps-matrix:  ## the same for `make matrix`: clang, musl, cross compilers, qemu
+	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh matrix
+
+matrix: deps-matrix  ## one digest: compilers, flags, instruction sets, machines, threads, policies
+	@BUILD="$(abspath $(BUILD))" tests/build/matrix.sh
 
 check: deps-check  ## everything that needs more: sanitizers, valgrind, clang, PyTorch's oracle
 	@BUILD="$(BUILD)" tests/build/check.sh

@@ -75,7 +75,7 @@ memory() { # valgrind on a short run: no error, no leak.  It knows no AVX-512, o
 
 oracle() { "$PYTHON" tests/oracle/make_oracle.py --check; }
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
-flags() { tests/build/flags.sh; }
+matrix() { tests/build/matrix.sh; }
 
 clang_tests() { # the whole suite built by clang, and its own headers check
     local b=$BUILD/clang
@@ -92,7 +92,7 @@ check layers tests/build/layers.sh
 check lines tests/build/lines.sh
 check gradcheck gradients
 check oracle oracle
-check flags flags
+check matrix matrix
 check clang clang_tests
 check sanitizers sanitizers
 check threads threads
