@@ -135,7 +135,12 @@ $(BUILD)/tests/%.o: tests/%.c
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.a
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion $(MPFR_LIB)
 
-.PHONY: test test-programs digest
+# MPFR's word on every value of exp, log and tanh.
+$(BUILD)/exhaustive: $(BUILD)/tests/exhaustive.o $(call object,src/base/exact.c src/base/real_math.c)
+	@echo "  LD    $@"
+	$(Q)$(LINK) -o $@ $^ -lmpfr -lgmp -lm
+
+.PHONY: test test-programs digest exhaustive
 test: deps  ## build and run all tests
 	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest
 	@CC="$(CC)" OPENMP="$(OPENMP)" BUILD="$(BUILD)" tests/build/run_tests.sh $(TEST_BIN)
@@ -144,6 +149,11 @@ test-programs: $(TEST_BIN)
 
 digest: $(BUILD)/digest  ## SHA-256 of a short training run: the same wherever it runs
 	@OMP_WAIT_POLICY=passive $(BUILD)/digest
+
+exhaustive:  ## exp, log, tanh: all 2^32 inputs of each against MPFR: minutes
+	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh exhaustive
+	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/exhaustive
+	$(BUILD)/exhaustive
 
 # --- Checks --------------------------------------------------------------------------------------
 .PHONY: deps deps-check deps-matrix check matrix layers lines bench format

@@ -15,6 +15,7 @@
 #include "gomokunet/io.h"
 #include "gomokunet/numeric.h"
 #include "gomokunet/train.h"
+#include "support/exact_digest.h"
 #include "train/optimiser.h"
 #include "train/running.h"
 
@@ -123,8 +124,8 @@ static void add_numbers(gn_sha256 *hash, const void *data, size_t count, size_t 
 
 static const void *gradient(const bench *b, int v) { return gn_store_grad(b->store, v); }
 static const void *data(const bench *b, int v) { return gn_store_data(b->store, v); }
-static const void *moment0(const bench *b, int v) { return gn_optimizer_moment(b->optimizer, 0, v); }
-static const void *moment1(const bench *b, int v) { return gn_optimizer_moment(b->optimizer, 1, v); }
+static const void *first(const bench *b, int v) { return gn_optimizer_moment(b->optimizer, 0, v); }
+static const void *second(const bench *b, int v) { return gn_optimizer_moment(b->optimizer, 1, v); }
 
 /* One array of each value of a kind, in the order of the tape. */
 static void add_values(gn_sha256 *hash, const bench *b, gn_kind kind,
@@ -159,8 +160,8 @@ static void show_state(gn_sha256 *all, bench *b, const char *name)
     show(all, &hash, name, "batch-norm state");
     const gn_powers *powers = gn_optimizer_powers(b->optimizer);
     gn_sha256_begin(&hash);
-    add_values(&hash, b, GN_PARAM, moment0);
-    add_values(&hash, b, GN_PARAM, moment1);
+    add_values(&hash, b, GN_PARAM, first);
+    add_values(&hash, b, GN_PARAM, second);
     add_numbers(&hash, &powers->first, 1, sizeof(double));
     add_numbers(&hash, &powers->second, 1, sizeof(double));
     show(all, &hash, name, "optimiser state");
@@ -189,6 +190,20 @@ static gn_status train(gn_sha256 *all, bench *b, const char *name, gn_err *err)
     show(all, &gradients, name, "gradients");
     show_state(all, b, name);
     return GN_OK;
+}
+
+/* exp, log and tanh of 2^16 floats each, all exponents among them. */
+static void show_functions(gn_sha256 *all)
+{
+    for (int i = 0; i < EXACT_FUNCTIONS; i++) {
+        const uint64_t sum = exact_digest(exact_digests[i].f, 65537);
+        char text[17];
+        gn_sha256 hash;
+        snprintf(text, sizeof text, "%016llx", (unsigned long long)sum);
+        gn_sha256_begin(&hash);
+        gn_sha256_add(&hash, text, 16);
+        show(all, &hash, exact_digests[i].name, "of floats");
+    }
 }
 
 /* The tables by the names that gn_table_named knows; the first is everywhere. */
@@ -232,6 +247,7 @@ int main(int argc, char **argv)
         if (st != GN_OK)
             return fail(runs[i].name, err.text, 1);
     }
+    show_functions(&all);
     char hex[65];
     gn_sha256_hex(&all, hex);
     printf("%s  digest\n", hex);

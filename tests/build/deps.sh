@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that what a build (or a check) needs is there: `deps.sh build|check|matrix`
+# Checks that what a build (or a check) needs is there: `deps.sh build|check|matrix|exhaustive`
 #
 # Runs the package manager only if something is missing: as root or through sudo; otherwise prints
 # the line to type and fails.  NO_INSTALL=1: checks nothing and installs nothing.
@@ -32,6 +32,10 @@ for_build() {
     need "Criterion (tests)" libcriterion-dev compiles criterion/criterion.h -lcriterion
 }
 
+for_exhaustive() {
+    need "MPFR (the truth for exp, log, tanh)" libmpfr-dev compiles mpfr.h -lmpfr -lgmp
+}
+
 # Debian's cross compilers, each with its libc, and qemu to run what they build.
 for_matrix() {
     need "clang" clang command -v clang
@@ -52,7 +56,7 @@ for_matrix() {
 for_check() {
     need "pkg-config" pkg-config command -v pkg-config
     need "g++ (headers as C++17)" g++ command -v g++
-    need "MPFR (the truth for exp, log, tanh)" libmpfr-dev compiles mpfr.h -lmpfr -lgmp
+    for_exhaustive
     for_matrix
     need "valgrind" valgrind command -v valgrind
     need "PyTorch (the oracle)" python3-torch /usr/bin/python3 -c 'import torch'
