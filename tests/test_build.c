@@ -123,7 +123,7 @@ Test(build, static_checks_really_check)
         const bool compiles = strncmp(cases[i].command, "sources", 7) != 0;
         snprintf(line, sizeof line,
                  "cd %s && rm -rf * && mkdir -p src include $(dirname %s) && echo '%s' > %s && "
-                 "if [ %d = 1 ]; then %s -O1 %s -c %s -o $(echo %s | sed 's/c$/o/'); fi", folder,
+                 "if [ %d = 1 ]; then %s -O2 %s -c %s -o $(echo %s | sed 's/c$/o/'); fi", folder,
                  cases[i].file, cases[i].line, cases[i].file, compiles, compiler, FUSES,
                  cases[i].file, cases[i].file);
         cr_assert_eq(system(line), 0, "%s", line);
