@@ -19,9 +19,9 @@ static const struct {
     float (*f)(float);
     uint64_t all, sample;
 } exact_digests[] = {
-    {"exp", gn_expf, 0, UINT64_C(0x30dc7bf3f6c03156)},
-    {"log", gn_logf, 0, UINT64_C(0x179609dfdc38a9ac)},
-    {"tanh", gn_tanhf, 0, UINT64_C(0x156f4ccd9f14e0fd)},
+    {"exp", gn_expf, UINT64_C(0x4ccc7cddaea06b26), UINT64_C(0x30dc7bf3f6c03156)},
+    {"log", gn_logf, UINT64_C(0x117fa2a6bbdea567), UINT64_C(0x179609dfdc38a9ac)},
+    {"tanh", gn_tanhf, UINT64_C(0xc805c4afc419cf8a), UINT64_C(0x156f4ccd9f14e0fd)},
 };
 
 enum { EXACT_FUNCTIONS = sizeof exact_digests / sizeof *exact_digests };
