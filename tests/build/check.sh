@@ -75,7 +75,7 @@ memory() { # valgrind on a short run: no error, no leak.  It knows no AVX-512, o
 
 oracle() { "$PYTHON" tests/oracle/make_oracle.py --check; }
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
-matrix() { tests/build/matrix.sh; }
+matrix() { tests/build/matrix.sh short; }
 
 clang_tests() { # the whole suite built by clang, and its own headers check
     local b=$BUILD/clang
