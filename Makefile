@@ -112,7 +112,7 @@ DIGEST_OBJ := $(filter-out %/net/model.o,$(CORE_OBJ)) \
 
 $(BUILD)/digest: $(BUILD)/tests/digest.o $(DIGEST_OBJ)
 	@echo "  LD    $@"
-	$(Q)$(LINK) -o $@ $^
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 # The kernels once more with other sizes of blocks, for the fuzz test: one of each, sizes that
 # divide nothing, and AVX-512's tile.
@@ -179,7 +179,12 @@ $(BUILD)/tests/faults/faults: $(BUILD)/tests/faults/faults.o
 faults: $(BUILD)/gomokunet $(BUILD)/tests/faulty $(BUILD)/tests/faults/faults  ## every call fails once
 	$(BUILD)/tests/faults/faults $(BUILD)/gomokunet $(BUILD)/tests/faulty
 
-.PHONY: test test-programs digest fuzz-exact
+# MPFR's word on every value of exp, log and tanh.
+$(BUILD)/exhaustive: $(BUILD)/tests/exhaustive.o $(call object,src/base/exact.c src/base/real_math.c)
+	@echo "  LD    $@"
+	$(Q)$(LINK) -o $@ $^ -lmpfr -lgmp -lm
+
+.PHONY: test test-programs digest fuzz-exact exhaustive
 test: deps  ## build and run all tests
 	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest $(BUILD)/fuzz_exact \
 	    $(BUILD)/tests/faulty $(BUILD)/tests/faults/faults
@@ -195,14 +200,24 @@ SEED     ?= $(shell date +%s)
 fuzz-exact: $(BUILD)/fuzz_exact  ## every table against plain on random cases: SECONDS=600 SEED=
 	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --triples 100000000
 	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --seed $(SEED) --seconds $(SECONDS)
+exhaustive:  ## exp, log, tanh: all 2^32 inputs of each against MPFR: minutes
+	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh exhaustive
+	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/exhaustive
+	$(BUILD)/exhaustive
 
 # --- Checks --------------------------------------------------------------------------------------
-.PHONY: deps deps-check check layers lines bench format
+.PHONY: deps deps-check deps-matrix check matrix layers lines bench format
 deps:  ## check compiler, zlib and Criterion; install what is missing (NO_INSTALL=1: only check)
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh build
 
 deps-check: deps  ## the same for what `make check` needs: PyTorch, MPFR, valgrind, clang
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh check
+
+deps-matrix:  ## the same for `make matrix`: clang, musl, cross compilers, qemu
+	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh matrix
+
+matrix: deps-matrix  ## one digest: compilers, flags, instruction sets, machines, threads, policies
+	@BUILD="$(abspath $(BUILD))" tests/build/matrix.sh
 
 check: deps-check  ## everything that needs more: sanitizers, valgrind, clang, PyTorch's oracle
 	@BUILD="$(BUILD)" tests/build/check.sh

@@ -90,7 +90,7 @@ pytorch() {
 }
 
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
-flags() { tests/build/flags.sh; }
+matrix() { tests/build/matrix.sh short; }
 
 clang_tests() { # the whole suite built by clang, and its own headers check
     local b=$BUILD/clang
@@ -108,7 +108,7 @@ check lines tests/build/lines.sh
 check gradcheck gradients
 check oracle oracle
 check pytorch pytorch
-check flags flags
+check matrix matrix
 check cpus tests/build/cpus.sh
 check clang clang_tests
 check sanitizers sanitizers

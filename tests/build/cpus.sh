@@ -9,7 +9,7 @@ wrong=0
 
 cpu() { # cpu NAME TABLES
     local got
-    got=$(qemu-x86_64 -cpu "$1" "$BUILD/digest" tables 2> /dev/null | xargs)
+    got=$(qemu-x86_64 -cpu "$1" "$BUILD/digest" --tables 2> /dev/null | xargs)
     [ "$got" = "$2" ] || { echo "$1: tables $got, expected $2"; wrong=1; }
     qemu-x86_64 -cpu "$1" "$BUILD/digest" 2> /dev/null | diff "$BUILD/digest.txt" - || wrong=1
     qemu-x86_64 -cpu "$1" "$BUILD/fuzz_exact" --cases 300 2> /dev/null || wrong=1

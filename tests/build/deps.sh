@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that what a build (or `make check`) needs is there: `deps.sh build|check`
+# Checks that what a build (or a check) needs is there: `deps.sh build|check|matrix|exhaustive`
 #
 # Runs the package manager only if something is missing: as root or through sudo; otherwise prints
 # the line to type and fails.  NO_INSTALL=1: checks nothing and installs nothing.
@@ -32,13 +32,32 @@ for_build() {
     need "Criterion (tests)" libcriterion-dev compiles criterion/criterion.h -lcriterion
 }
 
-for_check() {
-    need "pkg-config" pkg-config command -v pkg-config
-    need "g++ (headers as C++17)" g++ command -v g++
+for_exhaustive() {
     need "MPFR (the truth for exp, log, tanh)" libmpfr-dev compiles mpfr.h -lmpfr -lgmp
+}
+
+# Debian's cross compilers, each with its libc, and qemu to run what they build.
+for_matrix() {
     need "clang" clang command -v clang
     need "OpenMP for clang" libomp-dev env CC=clang bash -c \
         'echo "int main(void){return 0;}" | clang -x c - -o /dev/null -fopenmp'
+    need "musl" musl-tools env CC=musl-gcc bash -c \
+        'echo "int main(void){return 0;}" | musl-gcc -x c - -o /dev/null -static'
+    local machine libc
+    for machine in aarch64:arm64 riscv64:riscv64 s390x:s390x i686:i386; do
+        libc=${machine#*:} machine=${machine%:*}
+        need "gcc for $machine" "gcc-$machine-linux-gnu libc6-dev-$libc-cross" \
+            env CC=$machine-linux-gnu-gcc bash -c \
+            'echo "int main(void){return 0;}" | $CC -x c - -o /dev/null -static -fopenmp'
+    done
+    need "qemu-user" qemu-user command -v qemu-s390x
+}
+
+for_check() {
+    need "pkg-config" pkg-config command -v pkg-config
+    need "g++ (headers as C++17)" g++ command -v g++
+    for_exhaustive
+    for_matrix
     need "valgrind" valgrind command -v valgrind
     need "qemu (other processors)" qemu-user command -v qemu-x86_64
     need "PyTorch (the oracle)" python3-torch /usr/bin/python3 -c 'import torch'
