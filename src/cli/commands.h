@@ -7,6 +7,7 @@ int command_train(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_games(int argc, char **argv);
 int command_plan(int argc, char **argv);
+int command_curve(int argc, char **argv);
 int command_gradcheck(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_selftest(int argc, char **argv);

@@ -13,6 +13,7 @@ static const struct {
     {"eval", "score a model on game records", command_eval},
     {"games", "make, import, check and count games", command_games},
     {"plan", "what each checkpoint policy keeps and costs", command_plan},
+    {"curve", "draw the learning curves of runs", command_curve},
     {"gradcheck", "finite differences against backward", command_gradcheck},
     {"info", "version, contract, instruction set, parameters", command_info},
     {"selftest", "does this machine keep the numeric contract?", command_selftest},

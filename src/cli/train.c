@@ -153,6 +153,8 @@ static int loop(training *t, gn_scores *last)
             if (status == EXIT_GOOD)
                 status = train_save_state(t, done);
         }
+        if (due || stop)
+            metrics_curve(t);
         if (status != EXIT_GOOD)
             return status;
         if (stop)

@@ -38,6 +38,7 @@ typedef struct training {
     gn_reader *state;      /* the state to go on from, until it is loaded */
     char state_path[1100];
     double saved;          /* when the last state was written */
+    bool no_curve;         /* the picture could not be drawn, and that was told */
 } training;
 
 /* --- setup.c: data, network, memory.  Each returns an exit status. ---------------------------- */
@@ -58,5 +59,6 @@ long metrics_position(training *t); /* bytes so far, synced; -1: told on stderr 
 void metrics_config(training *t);
 void metrics_step(training *t, uint64_t step, const gn_step_result *r, double rate,
                   double positions_per_second, const gn_scores *scores);
+void metrics_curve(training *t); /* redraws curves.svg; a failure is told, and costs no run */
 
 #endif
