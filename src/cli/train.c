@@ -98,13 +98,16 @@ static int one_step(training *t, uint64_t step, gn_step_result *r, double *speed
 {
     gn_err err;
     const double before = machine_seconds();
+    profile_step_begins(&t->profile);
     gn_sampler_batch(&t->sampler, step, t->planes, t->policy, t->value);
+    profile_batch_made(&t->profile);
     if (gn_session_step(t->session, t->planes, t->policy, t->value, gn_rate_at(&t->rate, step), r,
                         &err) != GN_OK) {
         progress_break(&t->bar);
         fprintf(stderr, "gomokunet train: step %llu:\n", (unsigned long long)step + 1);
         return tell("train", &err);
     }
+    profile_step_ends(&t->profile);
     const double now = (double)t->config.batch / (machine_seconds() - before);
     *speed = *speed > 0 ? 0.9 * *speed + 0.1 * now : now;
     return EXIT_GOOD;
@@ -205,8 +208,12 @@ static int run(training *t)
         return status;
     t->started = machine_seconds();
     machine_catch_interrupts();
+    if (t->options.profile)
+        profile_start(&t->profile, t->session, &t->config.optimizer);
     status = evaluate(t, t->first, &before);
     if (status == EXIT_GOOD) status = loop(t, &after);
+    if (t->options.profile) profile_print(t->text, &t->profile);
+    if (t->options.profile && t->options.json) profile_json(stdout, &t->profile);
     if (status == EXIT_GOOD) status = finish(t, &before, &after);
     return status;
 }
@@ -243,6 +250,7 @@ int command_train(int argc, char **argv)
         {"compare", OPT_FLAG, &o->compare, 0, 0, NULL,
          "at the end, compare with normal mode: memory, speed, gradients"},
         {"debug", OPT_FLAG, &o->debug, 0, 0, NULL, "check every recomputed value, poison memory"},
+        {"profile", OPT_FLAG, &o->profile, 0, 0, NULL, "at the end, time, flops and bytes by op"},
         {"strict", OPT_FLAG, &o->strict, 0, 0, NULL, "stop at the first malformed game"},
         {"json", OPT_FLAG, &o->json, 0, 0, NULL, "metrics as JSON lines on stdout"},
     };

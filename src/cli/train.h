@@ -3,6 +3,7 @@
 #define GN_CLI_TRAIN_H
 
 #include "cli/options.h"
+#include "cli/profile.h"
 #include "cli/progress.h"
 #include "gomokunet/train.h"
 
@@ -13,7 +14,7 @@ typedef struct train_options {
     int batch, epochs, steps, threads, eval_every, save_every;
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
-    bool json, strict, compat_bn, compare, debug;
+    bool json, strict, compat_bn, compare, debug, profile;
 } train_options;
 
 /* Everything that a run of the command holds. */
@@ -32,6 +33,7 @@ typedef struct training {
     FILE *metrics; /* metrics.jsonl in the run folder */
     FILE *text;    /* where people read: stdout, or stderr with --json */
     progress bar;
+    profile profile;
     double started;
     uint64_t steps, first; /* all steps; those that an earlier part of the run has done */
     char data_digest[65];  /* of the games, so that a resumed run sees the same */
