@@ -1,7 +1,9 @@
 /* gomokunet info, gomokunet selftest.  SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <zlib.h>
 
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "cli/json.h"
 #include "cli/options.h"
 #include "gomokunet/numeric.h"
@@ -22,10 +24,31 @@ enum { WITH_OPENMP = 1 };
 enum { WITH_OPENMP = 0 };
 #endif
 
+/* The instruction set that is used here, and all that this build could use here. */
+static void print_tables(FILE *out)
+{
+    static const char *const tables[] = {"plain", "avx2", "avx512", "neon"};
+    const char *between = "";
+    fprintf(out, "instruction set: %s (this machine runs ", gn_table_fast()->name);
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (gn_table_named(tables[i]) != NULL) {
+            fprintf(out, "%s%s", between, tables[i]);
+            between = ", ";
+        }
+    fprintf(out, ")\n");
+}
+
+void help_version(FILE *out)
+{
+    fprintf(out, "gomokunet %s\ncontract: %s\ncompiler: %s\nopenmp: %s\n", GN_VERSION, contract,
+            COMPILER, WITH_OPENMP ? "yes" : "no");
+    print_tables(out);
+    fprintf(out, "libraries: zlib %s\n", zlibVersion());
+}
+
 static void print_text(const gn_net *net)
 {
-    printf("gomokunet %s\ncontract: %s\ninstruction set: %s\ncompiler: %s\nopenmp: %s\n",
-           GN_VERSION, contract, gn_table_fast()->name, COMPILER, WITH_OPENMP ? "yes" : "no");
+    help_version(stdout);
     printf("parameters: %zu (%d blocks x %d channels, %s, %dx%d)\n", gn_tape_parameters(net->tape),
            net->config.num_blocks, net->config.channels, gn_conv_name(net->config.conv),
            net->config.board_size, net->config.board_size);
