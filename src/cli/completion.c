@@ -1,7 +1,7 @@
 /* Completion scripts for bash and zsh, and gomokunet completion.
  *
- * What a value may be is read from its name in the help: "dense|separable" are words to choose from,
- * N and X numbers, anything else files.  SPDX-License-Identifier: MIT */
+ * What a value may be is read from its option: numbers by their kind, words to choose from by their
+ * name in the help ("dense|separable"), anything else is a file.  SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <string.h>
 

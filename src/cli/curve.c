@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -261,6 +262,16 @@ static void rate_panel(svg *s, int number, const curve_run *run, int count, doub
 
 /* --- The picture ----------------------------------------------------------------------------- */
 
+/* The end of a path tells runs apart, not its beginning. */
+static void run_name(char text[64], const char *folder)
+{
+    const size_t length = strlen(folder);
+    size_t first = length > 42 ? length - 42 : 0;
+    while (((unsigned char)folder[first] & 0xC0) == 0x80) /* not inside a letter of UTF-8 */
+        first++;
+    snprintf(text, 64, "%s%s", first > 0 ? "..." : "", folder + first);
+}
+
 static gn_status draw(const curve_run *run, const char *const *folder, int count, const char *path,
                       gn_err *err)
 {
@@ -271,12 +282,8 @@ static gn_status draw(const curve_run *run, const char *const *folder, int count
     svg_text(&s, LEFT, 28, 18, "start", ink, "Learning curves");
     for (int i = 0; i < count; i++) {
         const double x = LEFT + i % 3 * 330.0, y = i < 3 ? 44 : 60;
-        char text[64]; /* the end of a path tells runs apart, not its beginning */
-        size_t length = 0;
-        while (folder[i][length] != '\0')
-            length++;
-        snprintf(text, sizeof text, "%s%s", length > 42 ? "..." : "",
-                 folder[i] + (length > 42 ? length - 42 : 0));
+        char text[64];
+        run_name(text, folder[i]);
         if (count > 1)
             svg_rect(&s, x, y - 5, 14, 6, palette[i].main);
         svg_text(&s, count > 1 ? x + 20 : x, y, 12, "start", grey, text);

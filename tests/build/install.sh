@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make install` into an empty place: program, manual page, completions, headers, both libraries, and
-# a pkg-config file with which a program is compiled and run; `make uninstall` leaves nothing.
+# `make install` into an empty place: program, manual page, completions, headers, both libraries,
+# and a pkg-config file with which a program is compiled and run; `make uninstall` leaves nothing.
 set -euo pipefail
 BUILD=${BUILD:-build}
 CC=${CC:-gcc}
