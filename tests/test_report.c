@@ -196,24 +196,36 @@ Test(report, flops_and_bytes_are_those_counted_by_hand)
     gn_net_destroy(&net);
 }
 
-/* The rows make up the step; and the clock changes no bit. */
-Test(report, the_profile_is_of_the_same_run)
+/* The rows and "other" make up the wall time; returns the share of "other". */
+static double share_of_other(const char *json)
 {
-    static const char *const net = "train --board-size 9 --num-blocks 2 --channels 16 --steps 4 "
-                                   "--use-checkpoint --batch-size 16 --eval-fraction 0";
-    cr_assert_eq(gomokunet("%s --out plain", net), 0);
-    cr_assert_null(strstr(shell_out, "profile"));
-    cr_assert_eq(gomokunet("%s --out profiled --profile --json", net), 0);
-    cr_assert_eq(system("cmp plain/model.safetensors profiled/model.safetensors"), 0);
-    const char *json = strstr(shell_out, "{\"profile\":");
-    cr_assert_not_null(json);
     const double wall = json_member(json, "seconds"), other = json_member(json, "other_seconds");
     double sum = other;
     for (const char *row = json; (row = strstr(row, "{\"op\":")) != NULL; row++)
         sum += json_member(row, "seconds");
     cr_assert_float_eq(sum, wall, 1e-9 * wall);
     cr_assert_geq(other, 0);
-    cr_assert_lt(other, 0.5 * wall, "half of the step is in no row");
+    return other / wall;
+}
+
+/* The clock changes no bit, and hardly any time is in no row. */
+Test(report, the_profile_is_of_the_same_run)
+{
+    static const char *const net = "train --board-size 9 --num-blocks 2 --channels 16 --steps 4 "
+                                   "--use-checkpoint --batch-size 16 --eval-fraction 0 "
+                                   "--threads 1";
+    double least = 1; /* a machine that is busy elsewhere may stop the program anywhere */
+    cr_assert_eq(gomokunet("%s --out plain", net), 0);
+    cr_assert_null(strstr(shell_out, "profile"));
+    for (int i = 0; i < 5 && least > 0.2; i++) {
+        cr_assert_eq(gomokunet("%s --out profiled --profile --json", net), 0);
+        cr_assert_eq(system("cmp plain/model.safetensors profiled/model.safetensors"), 0);
+        const char *json = strstr(shell_out, "{\"profile\":");
+        cr_assert_not_null(json);
+        const double share = share_of_other(json);
+        least = share < least ? share : least;
+    }
+    cr_assert_leq(least, 0.2, "%.0f %% of the step is in no row", 100 * least);
 }
 
 /* --- The watch ------------------------------------------------------------------------------- */
