@@ -36,6 +36,8 @@ for_check() {
     need "pkg-config" pkg-config command -v pkg-config
     need "g++ (headers as C++17)" g++ command -v g++
     need "MPFR (the truth for exp, log, tanh)" libmpfr-dev compiles mpfr.h -lmpfr -lgmp
+    need "man and groff (the manual page)" man-db command -v man
+    need "zsh (its completion)" zsh command -v zsh
     need "clang" clang command -v clang
     need "OpenMP for clang" libomp-dev env CC=clang bash -c \
         'echo "int main(void){return 0;}" | clang -x c - -o /dev/null -fopenmp'
