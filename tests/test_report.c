@@ -88,6 +88,12 @@ Test(report, runs_are_compared_by_colour)
     cr_assert_eq(gomokunet("curve"), 2);
     cr_assert_eq(gomokunet("curve nowhere"), 2);
     HAS(shell_err, "nowhere/metrics.jsonl", "folder of a run");
+    make_run("wild", "{\"step\":1e29,\"loss_policy\":1e308,\"loss_value\":-1e29,\"lr\":1e-300}\n"
+                     "{\"step\":2e29,\"loss_policy\":-1e308,\"loss_value\":1e29}\n"
+                     "{\"step\":1e308}\n");
+    cr_assert_eq(gomokunet("curve wild --out wild.svg"), 0, "%s", shell_err);
+    shell_read("wild.svg", picture, sizeof picture);
+    is_whole(picture);
     make_run("empty", "{\"config\":{}}\n{\"step\":1");
     cr_assert_eq(gomokunet("curve empty"), 2);
     HAS(shell_err, "empty/metrics.jsonl", "no step");
@@ -110,6 +116,8 @@ Test(report, a_long_run_stays_a_small_picture)
     is_whole(picture);
     cr_assert_lt(strlen(picture), 120000);
     HAS(picture, ">200000<", ">0.001<");
+    /* Losses of 2 and 3 in turn: an axis that ends near 3. */
+    cr_assert(strstr(picture, ">3<") != NULL && strstr(picture, ">4<") == NULL, "axis of the loss");
 }
 
 static void lines_of(const char *folder, char *svg, size_t room)

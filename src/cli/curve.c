@@ -154,19 +154,28 @@ static void raw_line(const panel *p, const curve_series *s, const char *colour)
     line(p, step, value, n, THIN, colour);
 }
 
-/* The mean over a twentieth of the run around each point. */
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The mean of the middle half of a twentieth of the run around each point: a step whose loss jumps
+ * does not move it. */
 static void smooth(double *out, const curve_series *s)
 {
+    double near[CURVE_BUCKETS / 20 + 1];
     const size_t reach = s->count / 40;
     for (size_t i = 0; i < s->count; i++) {
         const size_t first = i > reach ? i - reach : 0;
         const size_t last = i + reach < s->count ? i + reach : s->count - 1;
-        double sum = 0, weight = 0;
-        for (size_t k = first; k <= last; k++) {
-            sum += s->weight[k] * s->mean[k];
-            weight += s->weight[k];
-        }
-        out[i] = sum / weight;
+        const size_t n = last - first + 1, cut = n / 4;
+        double sum = 0;
+        memcpy(near, s->mean + first, n * sizeof *near);
+        qsort(near, n, sizeof *near, ascending);
+        for (size_t k = cut; k < n - cut; k++)
+            sum += near[k];
+        out[i] = sum / (double)(n - 2 * cut);
     }
 }
 
@@ -194,12 +203,22 @@ static range some_span(range r)
     return r.high - r.low > least ? r : (range){r.low - least, r.high + least};
 }
 
-/* The outliers of single steps may take no more room than the smoothed curve has. */
+/* The value that `share` of n values lie below. */
+static double quantile(const double *value, size_t n, double share)
+{
+    double sorted[CURVE_BUCKETS];
+    memcpy(sorted, value, n * sizeof *value);
+    qsort(sorted, n, sizeof *sorted, ascending);
+    return sorted[(size_t)(share * (double)(n - 1))];
+}
+
+/* Room for single steps too, but for the wildest, which end at the frame. */
 static range with_raw(range r, const curve_series *s)
 {
-    const range all = widen(widen(r, s->low, s->count), s->high, s->count);
-    const double span = r.high - r.low;
-    return (range){greater(all.low, r.low - span), lesser(all.high, r.high + span)};
+    if (s->count == 0)
+        return r;
+    return (range){lesser(r.low, quantile(s->low, s->count, 0.02)),
+                   greater(r.high, quantile(s->high, s->count, 0.98))};
 }
 
 static void loss_panel(svg *s, int number, const char *title, const curve_run *run, int count,
@@ -279,9 +298,9 @@ static gn_status draw(const curve_run *run, const char *const *folder, int count
     for (int i = 0; i < count; i++)
         steps = greater(steps, run[i].last);
     svg s = svg_begin(WIDTH, HEIGHT, "GomokuNet: learning curves");
-    svg_text(&s, LEFT, 28, 18, "start", ink, "Learning curves");
+    svg_text(&s, LEFT, 23, 18, "start", ink, "Learning curves");
     for (int i = 0; i < count; i++) {
-        const double x = LEFT + i % 3 * 330.0, y = i < 3 ? 44 : 60;
+        const double x = LEFT + i % 3 * 330.0, y = i < 3 ? 40 : 54;
         char text[64];
         run_name(text, folder[i]);
         if (count > 1)

@@ -19,7 +19,7 @@ static const char *const keys[CURVE_KEYS] = {
 
 enum { LINE = 4096 };
 
-/* The number behind a key; NaN where there is none. */
+/* The number behind a key; NaN where there is none that axes can be laid out for. */
 static double member(const char *line, const char *key)
 {
     char quoted[64], *end;
@@ -28,7 +28,7 @@ static double member(const char *line, const char *key)
     if (at == NULL)
         return NAN;
     const double x = strtod(at + strlen(quoted), &end);
-    return end != at + strlen(quoted) && isfinite(x) ? x : NAN;
+    return end != at + strlen(quoted) && fabs(x) < 1e30 ? x : NAN;
 }
 
 /* The next line that tells of a step, and the step; false at the end.  A line that a stopped
