@@ -240,15 +240,33 @@ format:  ## clang-format all C files
 BINDIR := $(DESTDIR)$(PREFIX)/bin
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
 INCDIR := $(DESTDIR)$(PREFIX)/include/gomokunet
+SHARE  := $(DESTDIR)$(PREFIX)/share
+BASHDIR := $(SHARE)/bash-completion/completions
+ZSHDIR  := $(SHARE)/zsh/site-functions
 
-install: all  ## install into PREFIX=/usr/local, below DESTDIR=
-	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR)
+# The manual page and the completions, which the program writes from its tables of options.
+PAGES := $(addprefix $(BUILD)/share/,gomokunet.1 gomokunet.bash gomokunet.zsh)
+.DELETE_ON_ERROR:
+
+$(BUILD)/share/gomokunet.1: $(BUILD)/gomokunet
+	@mkdir -p $(@D); echo "  MAN   $@"
+	$(Q)$(BUILD)/gomokunet help --man > $@
+
+$(BUILD)/share/gomokunet.%: $(BUILD)/gomokunet
+	@mkdir -p $(@D); echo "  SHELL $@"
+	$(Q)$(BUILD)/gomokunet completion $* > $@
+
+install: all $(PAGES)  ## install into PREFIX=/usr/local, below DESTDIR=
+	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(SHARE)/man/man1 $(BASHDIR) $(ZSHDIR)
 	install -m 755 $(BUILD)/gomokunet $(BINDIR)
 	install -m 644 include/gomokunet/*.h $(INCDIR)
 	install -m 644 $(BUILD)/libgomokunet.a $(LIBDIR)
 	install -m 755 $(BUILD)/libgomokunet.so $(LIBDIR)/libgomokunet.so.$(VERSION)
 	ln -sf libgomokunet.so.$(VERSION) $(LIBDIR)/libgomokunet.so.0
 	ln -sf libgomokunet.so.0 $(LIBDIR)/libgomokunet.so
+	install -m 644 $(BUILD)/share/gomokunet.1 $(SHARE)/man/man1
+	install -m 644 $(BUILD)/share/gomokunet.bash $(BASHDIR)/gomokunet
+	install -m 644 $(BUILD)/share/gomokunet.zsh $(ZSHDIR)/_gomokunet
 	printf '%s\n' 'prefix=$(PREFIX)' 'includedir=$${prefix}/include' 'libdir=$${prefix}/lib' '' \
 	    'Name: gomokunet' 'Description: GomokuNet, the bit-exact CPU reference' \
 	    'Version: $(VERSION)' 'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lgomokunet' \
@@ -257,6 +275,7 @@ install: all  ## install into PREFIX=/usr/local, below DESTDIR=
 uninstall:  ## remove what install put there
 	rm -f $(BINDIR)/gomokunet $(LIBDIR)/libgomokunet.a $(LIBDIR)/libgomokunet.so* \
 	    $(LIBDIR)/pkgconfig/gomokunet.pc
+	rm -f $(SHARE)/man/man1/gomokunet.1 $(BASHDIR)/gomokunet $(ZSHDIR)/_gomokunet
 	rm -rf $(INCDIR)
 
 clean:  ## remove the build folder

@@ -115,6 +115,9 @@ gn_status gn_engine_create(gn_engine **out, const gn_program *program,
 void gn_engine_destroy(gn_engine *engine);
 
 void gn_engine_hook(gn_engine *engine, gn_hook hook, void *user); /* NULL: none */
+/* Told twice of every run of a record, whatever its pass: just before, and just after it.  For
+ * clocks; the core has none. */
+void gn_engine_watch(gn_engine *engine, gn_hook watch, void *user);
 
 /* Debug mode: freed memory is filled with NaNs, and every recomputed value is compared with a hash
  * of the first one; gn_engine_run then fails with GN_E_NUMERIC, naming stage, op and image. */

@@ -28,8 +28,8 @@ struct gn_engine {
     int *runs;        /* by record: forwards and recomputes in the last run */
     int moved;        /* the slot whose memory the run in hand overwrites; GN_NONE */
     gn_usage predicted, measured;
-    gn_hook hook;
-    void *user;
+    gn_hook hook, watch;
+    void *user, *watcher;
     gn_debug *debug;
 };
 
@@ -127,7 +127,11 @@ static gn_status compute(gn_engine *e, gn_step step, char *base, gn_err *err)
             e->hook(e->user, &event);
         if (e->debug != NULL)
             gn_debug_poison(base + work, bytes);
+        if (e->watch != NULL)
+            e->watch(e->watcher, &event);
         gn_program_run(e->program, step.record, step.pass, event.places, base + work);
+        if (e->watch != NULL)
+            e->watch(e->watcher, &event);
         if (e->moved != GN_NONE) /* before the hook: what was overwritten is not there */
             e->pointer[e->moved] = NULL;
         if (step.pass != GN_BACKWARD) {
@@ -245,6 +249,12 @@ void gn_engine_hook(gn_engine *e, gn_hook hook, void *user)
 {
     e->hook = hook;
     e->user = user;
+}
+
+void gn_engine_watch(gn_engine *e, gn_hook watch, void *user)
+{
+    e->watch = watch;
+    e->watcher = user;
 }
 
 bool gn_engine_debug(gn_engine *e, bool on)

@@ -4,16 +4,27 @@
 
 #include <stdio.h>
 
-/* Each takes argv from the command's name on and returns the exit status. */
+/* A command takes argv from its name on and returns the exit status. */
+typedef struct program_command {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+} program_command;
+
+/* All of them, ended by a NULL name: what the usage, the manual and completion list. */
+extern const program_command program_commands[];
+
 int command_train(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_games(int argc, char **argv);
 int command_plan(int argc, char **argv);
 int command_golden(int argc, char **argv);
 int command_verify(int argc, char **argv);
+int command_curve(int argc, char **argv);
 int command_gradcheck(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_selftest(int argc, char **argv);
+int command_help(int argc, char **argv);
+int command_completion(int argc, char **argv);
 
 /* Members of a JSON object: version, contract, isa, compiler, openmp. */
 void info_versions(FILE *out);

@@ -1,15 +1,19 @@
 /* gomokunet info, gomokunet selftest.  SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <zlib.h>
 
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "cli/json.h"
 #include "cli/options.h"
 #include "gomokunet/numeric.h"
 
 static const char contract[] = "order v1";
 
+#define TEXT_OF(x) #x
+#define DOTTED(a, b, c) TEXT_OF(a) "." TEXT_OF(b) "." TEXT_OF(c)
 #if defined(__clang__)
-#define COMPILER "clang " __clang_version__
+#define COMPILER "clang " DOTTED(__clang_major__, __clang_minor__, __clang_patchlevel__)
 #elif defined(__GNUC__)
 #define COMPILER "gcc " __VERSION__
 #else
@@ -22,13 +26,31 @@ enum { WITH_OPENMP = 1 };
 enum { WITH_OPENMP = 0 };
 #endif
 
+/* The instruction set that is used here, and all that this build could use here. */
+static void print_tables(FILE *out)
+{
+    static const char *const tables[] = {"plain", "avx2", "avx512", "neon"};
+    const char *between = "";
+    fprintf(out, "instruction set: %s (this machine runs ", gn_table_fast()->name);
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (gn_table_named(tables[i]) != NULL) {
+            fprintf(out, "%s%s", between, tables[i]);
+            between = ", ";
+        }
+    fprintf(out, ")\n");
+}
+
+void help_version(FILE *out)
+{
+    fprintf(out, "gomokunet %s\ncontract: %s\ncompiler: %s\nopenmp: %s\n", GN_VERSION, contract,
+            COMPILER, WITH_OPENMP ? "yes" : "no");
+    print_tables(out);
+    fprintf(out, "libraries: zlib %s\n", zlibVersion());
+}
+
 static void print_text(const gn_net *net)
 {
-    printf("gomokunet %s\ncontract: %s\ninstruction set: %s\ntables:", GN_VERSION, contract,
-           gn_table_fast()->name);
-    for (size_t i = 0; gn_table_float(i) != NULL; i++)
-        printf(" %s", gn_table_float(i)->name);
-    printf("\ncompiler: %s\nopenmp: %s\n", COMPILER, WITH_OPENMP ? "yes" : "no");
+    help_version(stdout);
     printf("parameters: %zu (%d blocks x %d channels, %s, %dx%d)\n", gn_tape_parameters(net->tape),
            net->config.num_blocks, net->config.channels, gn_conv_name(net->config.conv),
            net->config.board_size, net->config.board_size);

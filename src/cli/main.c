@@ -3,48 +3,43 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "cli/options.h"
 
-static const struct {
-    const char *name, *summary;
-    int (*run)(int argc, char **argv);
-} commands[] = {
+const program_command program_commands[] = {
     {"train", "train a network on game records", command_train},
     {"eval", "score a model on game records", command_eval},
     {"games", "make, import, check and count games", command_games},
     {"plan", "what each checkpoint policy keeps and costs", command_plan},
     {"golden", "write golden tensors for other implementations", command_golden},
     {"verify", "judge another implementation's tensors, op by op", command_verify},
-    {"gradcheck", "finite differences against backward", command_gradcheck},
+    {"curve", "draw the learning curves of runs", command_curve},
+    {"gradcheck", "finite differences in float64 against backward", command_gradcheck},
     {"info", "version, contract, instruction set, parameters", command_info},
     {"selftest", "does this machine keep the numeric contract?", command_selftest},
+    {"help", "explain a command, or write the manual page", command_help},
+    {"completion", "write completion for a shell", command_completion},
+    {NULL, NULL, NULL},
 };
-enum { COMMANDS = sizeof commands / sizeof *commands };
-
-static void usage(FILE *out)
-{
-    fprintf(out, "usage: gomokunet COMMAND [options]\n\n");
-    for (int i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fprintf(out, "\ngomokunet COMMAND --help explains the options.\n");
-}
 
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        usage(stderr);
+        help_usage(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-        usage(stdout);
+    if (strcmp(argv[1], "--help") == 0) {
+        help_usage(stdout);
         return EXIT_GOOD;
     }
-    if (strcmp(argv[1], "--version") == 0)
-        return command_info(1, argv);
-    for (int i = 0; i < COMMANDS; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+    if (strcmp(argv[1], "--version") == 0) {
+        help_version(stdout);
+        return EXIT_GOOD;
+    }
+    for (const program_command *c = program_commands; c->name != NULL; c++)
+        if (strcmp(argv[1], c->name) == 0)
+            return c->run(argc - 1, argv + 1);
     fprintf(stderr, "gomokunet: unknown command \"%s\"\n\n", argv[1]);
-    usage(stderr);
+    help_usage(stderr);
     return EXIT_USAGE;
 }

@@ -7,21 +7,8 @@
 #include <string.h>
 
 #include "cli/config.h"
+#include "cli/help.h"
 #include "cli/json.h"
-
-static void print_help(const command *c)
-{
-    printf("gomokunet %s: %s\n\nusage: gomokunet %s [options]%s%s\n\n", c->name, c->summary,
-           c->name, c->positional != NULL ? " " : "", c->positional != NULL ? c->positional : "");
-    for (int i = 0; i < c->count; i++) {
-        const option *o = &c->options[i];
-        char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", o->name, o->value != NULL ? " " : "",
-                 o->value != NULL ? o->value : "");
-        printf("  %-26s %s\n", left, o->help);
-    }
-    printf("  %-26s %s\n", "--help", "this text");
-}
 
 /* How many letters must change to make a of b (Levenshtein), for "did you mean". */
 static size_t distance(const char *a, const char *b)
@@ -154,8 +141,7 @@ static parsed take(const command *c, int argc, char **argv, int *i, const option
     const char *text = argv[*i] + 2, *equals = strchr(text, '=');
     snprintf(name, sizeof name, "%.*s", equals != NULL ? (int)(equals - text) : 63, text);
     if (strcmp(name, "help") == 0) {
-        print_help(c);
-        return PARSED_HELP;
+        return help_command(c, equals != NULL ? equals + 1 : "text") ? PARSED_HELP : PARSED_WRONG;
     }
     *o = option_find(c, name);
     *value = equals != NULL ? equals + 1 : NULL;

@@ -30,7 +30,7 @@ typedef struct option {
     option_kind kind;
     void *target;
     double low, high; /* limits of OPT_INT and OPT_REAL; both 0: none */
-    const char *value; /* what the help calls the value: "N", "PATH" */
+    const char *value; /* what the help calls the value: "N", "PATH"; words to choose: "a|b:N" */
     const char *help;
 } option;
 
@@ -79,7 +79,7 @@ net_options net_options_default(void);
     {"board-size", OPT_INT, &(n)->config.board_size, 0, 0, "N", "squares a side, 5 to 25"},       \
     {"num-blocks", OPT_INT, &(n)->config.num_blocks, 0, 0, "N", "residual blocks"},               \
     {"channels", OPT_INT, &(n)->config.channels, 0, 0, "N", "channels of a map"},                 \
-    {"conv", OPT_TEXT, &(n)->conv, 0, 0, "KIND", "dense (default) or separable"},                 \
+    {"conv", OPT_TEXT, &(n)->conv, 0, 0, "dense|separable", "kind of convolution"},               \
     {"use-checkpoint", OPT_FLAG, &(n)->config.use_checkpoint, 0, 0, NULL,                         \
      "keep one map a block and recompute the rest"}
 

@@ -122,13 +122,16 @@ static int one_step(training *t, uint64_t step, gn_step_result *r, double *speed
 {
     gn_err err;
     const double before = machine_seconds();
+    profile_step_begins(&t->profile);
     gn_sampler_batch(&t->sampler, step, t->planes, t->policy, t->value);
+    profile_batch_made(&t->profile);
     if (gn_session_step(t->session, t->planes, t->policy, t->value, gn_rate_at(&t->rate, step), r,
                         &err) != GN_OK) {
         progress_break(&t->bar);
         fprintf(stderr, "gomokunet train: step %llu:\n", (unsigned long long)step + 1);
         return tell("train", &err);
     }
+    profile_step_ends(&t->profile);
     const double now = (double)t->positions / (machine_seconds() - before);
     *speed = *speed > 0 ? 0.9 * *speed + 0.1 * now : now;
     return EXIT_GOOD;
@@ -169,6 +172,8 @@ static int after_step(training *t, const gn_step_result *r, double speed, gn_sco
         if (status == EXIT_GOOD)
             status = train_save_state(t, t->done);
     }
+    if (due || stop)
+        metrics_curve(t);
     return status == EXIT_GOOD && stop ? interrupted(t) : status;
 }
 
@@ -244,9 +249,13 @@ static int run(training *t)
         return status;
     t->started = machine_seconds();
     machine_catch_interrupts();
+    if (t->options.profile)
+        profile_start(&t->profile, t->session, &t->config.optimizer);
     status = evaluate(t, t->first, &before);
     after = before;
     if (status == EXIT_GOOD) status = loop(t, &after);
+    if (t->options.profile) profile_print(t->text, &t->profile);
+    if (t->options.profile && t->options.json) profile_json(stdout, &t->profile);
     if (status == EXIT_GOOD) status = finish(t, &before, &after);
     return status;
 }
@@ -263,13 +272,13 @@ int command_train(int argc, char **argv)
         {"batch-size", OPT_INT, &o->batch, 1, 1 << 20, "N", "positions at a time"},
         {"accumulate", OPT_INT, &o->accumulate, 1, 1 << 16, "K",
          "a step of K batches; batch normalisation still sees one at a time"},
-        {"checkpoint", OPT_TEXT, &o->checkpoint, 0, 0, "POLICY", "none, block or every:K"},
+        {"checkpoint", OPT_TEXT, &o->checkpoint, 0, 0, "none|block|every:K",
+         "what is kept for backward"},
         {"epochs", OPT_INT, &o->epochs, 1, 1e6, "N", "passes over the positions"},
         {"steps", OPT_INT, &o->steps, 1, 2e9, "N", "steps, instead of epochs"},
         {"lr", OPT_REAL, &o->lr, 0, 0, "X", "learning rate"},
-        {"lr-schedule", OPT_TEXT, &o->schedule, 0, 0, "S", 
-         "constant, step:N:FACTOR or cosine:WARMUP[:MIN]"},
-        {"optimizer", OPT_TEXT, &o->optimizer, 0, 0, "NAME", "adamw or sgd"},
+        {"lr-schedule", OPT_TEXT, &o->schedule, 0, 0, "constant|step:N:FACTOR|cosine:WARMUP[:MIN]", "over the steps"},
+        {"optimizer", OPT_TEXT, &o->optimizer, 0, 0, "adamw|sgd", "how to step"},
         {"weight-decay", OPT_REAL, &o->weight_decay, 0, 0, "X", "of all tensors"},
         {"momentum", OPT_REAL, &o->momentum, 0, 0, "X", "of sgd"},
         {"nesterov", OPT_FLAG, &o->nesterov, 0, 0, NULL, "of sgd: look ahead by the momentum"},
@@ -295,6 +304,7 @@ int command_train(int argc, char **argv)
         {"compare", OPT_FLAG, &o->compare, 0, 0, NULL,
          "at the end, compare with normal mode: memory, speed, gradients"},
         {"debug", OPT_FLAG, &o->debug, 0, 0, NULL, "check every recomputed value, poison memory"},
+        {"profile", OPT_FLAG, &o->profile, 0, 0, NULL, "at the end, time, flops and bytes by op"},
         RECORD_OPTIONS(&o->records),
         {"json", OPT_FLAG, &o->json, 0, 0, NULL, "metrics as JSON lines on stdout"},
     };

@@ -3,6 +3,7 @@
 #define GN_CLI_TRAIN_H
 
 #include "cli/options.h"
+#include "cli/profile.h"
 #include "cli/records.h"
 #include "cli/progress.h"
 #include "gomokunet/train.h"
@@ -15,7 +16,7 @@ typedef struct train_options {
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
     record_options records;
-    bool nesterov, json, compat_bn, compare, debug;
+    bool nesterov, json, compat_bn, compare, debug, profile;
 } train_options;
 
 /* Everything that a run of the command holds. */
@@ -35,6 +36,7 @@ typedef struct training {
     FILE *metrics; /* metrics.jsonl in the run folder */
     FILE *text;    /* where people read: stdout, or stderr with --json */
     progress bar;
+    profile profile;
     double started;
     uint64_t steps, first; /* all steps; those that an earlier part of the run has done */
     char data_digest[65];  /* of the games, so that a resumed run sees the same */
@@ -45,6 +47,7 @@ typedef struct training {
     double best_loss;      /* held out, policy and value together */
     uint64_t best_step;    /* 0: nothing was judged yet */
     uint64_t waited;       /* evaluations since */
+    bool no_curve;         /* the picture could not be drawn, and that was told */
 } training;
 
 /* --- setup.c: data, network, memory.  Each returns an exit status. ---------------------------- */
@@ -69,5 +72,6 @@ long metrics_position(training *t); /* bytes so far, synced; -1: told on stderr 
 void metrics_config(training *t);
 void metrics_step(training *t, uint64_t step, const gn_step_result *r, double rate,
                   double positions_per_second, const gn_scores *scores);
+void metrics_curve(training *t); /* redraws curves.svg; a failure is told, and costs no run */
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/curve.h"
 #include "cli/json.h"
 #include "cli/machine.h"
 #include "cli/train.h"
@@ -126,4 +127,16 @@ void metrics_step(training *t, uint64_t step, const gn_step_result *r, double ra
         fputs("}\n", outs[i]);
         fflush(outs[i]);
     }
+}
+
+void metrics_curve(training *t)
+{
+    gn_err err;
+    char path[1100];
+    snprintf(path, sizeof path, "%s/curves.svg", t->options.out);
+    if (t->no_curve || curve_draw(&t->options.out, 1, path, &err) == GN_OK)
+        return;
+    t->no_curve = true;
+    progress_break(&t->bar);
+    fprintf(stderr, "gomokunet train: no learning curves, training goes on: %s\n", err.text);
 }

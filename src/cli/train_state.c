@@ -18,7 +18,8 @@ enum { GENERATIONS = 2, MAX_STATES = 64, PATH_ROOM = 1100 };
 /* What a resumed run may be told anew. */
 static const char *const free_options[] = {"threads", "checkpoint", "use-checkpoint", "steps",
                                            "epochs",  "json",       "compare",        "debug",
-                                           "resume",  "save-every",   "patience"};
+                                           "resume",  "save-every",   "patience",
+                                           "profile"};
 
 static bool is_free(const char *name)
 {

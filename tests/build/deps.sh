@@ -55,6 +55,8 @@ for_matrix() {
 
 for_check() {
     need "pkg-config" pkg-config command -v pkg-config
+    need "man and groff (the manual page)" man-db command -v man
+    need "zsh (its completion)" zsh command -v zsh
     need "g++ (headers as C++17)" g++ command -v g++
     for_exhaustive
     for_matrix

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make install` into an empty place: program, headers, both libraries, and a pkg-config file with
-# which a program is compiled and run; `make uninstall` leaves nothing.
+# `make install` into an empty place: program, manual page, completions, headers, both libraries,
+# and a pkg-config file with which a program is compiled and run; `make uninstall` leaves nothing.
 set -euo pipefail
 BUILD=${BUILD:-build}
 CC=${CC:-gcc}
@@ -11,6 +11,15 @@ options=(CC="$CC" BUILD="$BUILD" OPENMP="${OPENMP:-1}" DESTDIR="$work" PREFIX=/o
 make -s "${options[@]}" install
 lib=$work/opt/gn/lib
 "$work/opt/gn/bin/gomokunet" info > /dev/null
+share=$work/opt/gn/share
+if command -v man > /dev/null; then # as a person would ask for it
+    MANPATH=$share/man man -w gomokunet | grep -q 'man1/gomokunet\.1'
+else
+    [ -s "$share/man/man1/gomokunet.1" ]
+fi
+cmp "$share/bash-completion/completions/gomokunet" \
+    <("$work/opt/gn/bin/gomokunet" completion bash)
+cmp "$share/zsh/site-functions/_gomokunet" <("$work/opt/gn/bin/gomokunet" completion zsh)
 [ "$(readlink "$lib/libgomokunet.so")" = libgomokunet.so.0 ]
 [ "$(readlink "$lib/libgomokunet.so.0")" = libgomokunet.so.0.1.0 ]
 cat > "$work/program.c" <<'CODE'
