@@ -104,6 +104,12 @@ $(BUILD)/digest: $(BUILD)/tests/digest.o $(DIGEST_OBJ)
 	@echo "  LD    $@"
 	$(Q)$(LINK) -o $@ $^
 
+# What the fresh implementation in tests/ports/exact is held against.
+$(BUILD)/exact/dump: tests/ports/exact/dump.c $(BUILD)/libgomokunet.a
+	@mkdir -p $(@D); echo "  CC    $<"
+	$(Q)$(call compile,-O2) -c $< -o $@.o
+	$(Q)$(LINK) -o $@ $@.o $(BUILD)/libgomokunet.a $(LIBS)
+
 # --- The two commands ----------------------------------------------------------------------------
 .PHONY: train train-checkpoint
 train: deps  ## train a small network on built-in games, checkpointing on: two minutes or so

@@ -77,6 +77,12 @@ oracle() { "$PYTHON" tests/oracle/make_oracle.py --check; }
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
 flags() { tests/build/flags.sh; }
 
+exact() { # the page, implemented afresh in plain Python, against the library: the same bits
+    local out=$BUILD/exact/out
+    rm -rf "$out" && mkdir -p "$out" && make BUILD="$BUILD" "$BUILD/exact/dump" &&
+        "$BUILD/exact/dump" "$out" && "$PYTHON" -B tests/ports/exact/check.py "$out"
+}
+
 clang_tests() { # the whole suite built by clang, and its own headers check
     local b=$BUILD/clang
     make -j2 BUILD="$b" CC=clang all test-programs "$b/digest" &&
@@ -92,6 +98,7 @@ check layers tests/build/layers.sh
 check lines tests/build/lines.sh
 check gradcheck gradients
 check oracle oracle
+check exact exact
 check flags flags
 check clang clang_tests
 check sanitizers sanitizers
