@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Holds the library against the fresh implementation: check.py FOLDER, where `dump` wrote.
+"""Holds the page's examples and the library against the fresh implementation: check.py FOLDER,
+where `dump` wrote, from the root of the repository.
 
 From the seed and the inputs alone, every value, gradient, parameter, moment and running statistic
 of every step is computed again; the first bit that differs is named.
@@ -13,8 +14,8 @@ import sys
 import time
 
 import binary32
+import examples
 import net
-import ops
 
 SEED = 1
 
@@ -119,6 +120,8 @@ def attempt(case):
 
 def main(folder):
     binary32.selftest()
+    page = pathlib.Path("docs/numerics.md").read_text(encoding="utf-8")
+    print(f"ok    {examples.check(page)} numbers of the page's worked examples", flush=True)
     names = {path.name.split(".")[0] for path in folder.glob("*.step")}
     if not names:
         sys.exit(f"{folder}: no case; run dump first")
