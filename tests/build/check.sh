@@ -79,8 +79,10 @@ flags() { tests/build/flags.sh; }
 
 exact() { # the page, implemented afresh in plain Python, against the library: the same bits
     local out=$BUILD/exact/out
-    rm -rf "$out" && mkdir -p "$out" && make BUILD="$BUILD" "$BUILD/exact/dump" &&
-        "$BUILD/exact/dump" "$out" && "$PYTHON" -B tests/ports/exact/check.py "$out"
+    rm -rf "$out" && mkdir -p "$out" &&
+        make BUILD="$BUILD" "$BUILD/exact/dump" "$BUILD/exact/recipes" &&
+        "$BUILD/exact/recipes" && "$BUILD/exact/dump" "$out" &&
+        "$PYTHON" -B tests/ports/exact/check.py "$out"
 }
 
 clang_tests() { # the whole suite built by clang, and its own headers check

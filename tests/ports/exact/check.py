@@ -88,8 +88,12 @@ def check_case(case):
         _, state_shapes, after = read(path.with_suffix(".state"))
         h = numbers(meta)
         if state is None:
-            state = net.initial_state({key[6:]: dims for key, dims in state_shapes.items()
-                                       if key.startswith("value/")}, SEED)
+            expected = net.state_shapes(int(h["size"]), int(h["blocks"]), int(h["channels"]),
+                                        h["conv"] == "separable")
+            if [("value/" + key, dims) for key, dims in expected.items()] != [
+                    item for item in state_shapes.items() if item[0].startswith("value/")]:
+                raise Difference(f"{where}: names, shapes or order of the state differ")
+            state = net.initial_state(expected, SEED)
         run = run_net(state, h, True, inputs(shapes, tensors))
         count += compare_all(where, shapes, tensors, "data/", run.value)
         run.backward()

@@ -77,7 +77,8 @@ def batch_norm(f):
 
 def met(f, name, contribution):
     """10.1: added to what is there."""
-    return ops.plus(net.flat(f[name + "_before"]), contribution) if name + "_before" in f else contribution
+    before = f.get(name + "_before")
+    return ops.plus(net.flat(before), contribution) if before else contribution
 
 
 def relu(f):

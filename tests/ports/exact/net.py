@@ -155,6 +155,42 @@ def shaped(values, dims):
     return values
 
 
+def state_shapes(size, blocks, channels, separable):
+    """20: names and shapes in state-dict order."""
+    shapes = {}
+
+    def bn(name, width):
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{name}.{part}"] = [width]
+
+    def conv_bn(conv, norm, *dims):
+        shapes[conv + ".weight"] = list(dims)
+        bn(norm, dims[0])
+
+    def linear(name, out, width, bias):
+        shapes[name + ".weight"] = [out, width]
+        if bias:
+            shapes[name + ".bias"] = [out]
+
+    conv_bn("input_conv.0", "input_conv.1", channels, 5, 3, 3)
+    for name in (f"blocks.{i}" for i in range(blocks)):
+        for k in ("1", "2"):
+            conv = f"{name}.conv{k}"
+            if separable:
+                shapes[conv + ".depthwise.weight"] = [channels, 1, 3, 3]
+                conv_bn(conv + ".pointwise", conv + ".bn", channels, channels, 1, 1)
+            else:
+                conv_bn(conv + ".conv", conv + ".bn", channels, channels, 3, 3)
+        linear(name + ".se.excitation.0", max(1, channels // 16), channels, False)
+        linear(name + ".se.excitation.2", channels, max(1, channels // 16), False)
+    conv_bn("policy_conv.0", "policy_conv.1", 32, channels, 1, 1)
+    linear("policy_fc", size * size, 32 * size * size, True)
+    conv_bn("value_conv.0", "value_conv.1", 16, channels, 1, 1)
+    linear("value_fc.0", 256, 16 * size * size, True)
+    linear("value_fc.2", 1, 256, True)
+    return shapes
+
+
 def initial_state(shapes, seed):
     """15.4 and 15.5; shapes in state-dict order."""
     state, number = {}, 0
