@@ -132,6 +132,23 @@ $(BUILD)/fuzz_exact: $(BUILD)/tests/fuzz_exact.o $(BLOCKS_OBJ) $(DIGEST_OBJ)
 	@echo "  LD    $@"
 	$(Q)$(LINK) -o $@ $^
 
+# What the fresh implementation in tests/ports/exact is held against.
+$(BUILD)/exact/dump: tests/ports/exact/dump.c $(BUILD)/libgomokunet.a
+	@mkdir -p $(@D); echo "  CC    $<"
+	$(Q)$(call compile,-O2) -c $< -o $@.o
+	$(Q)$(LINK) -o $@ $@.o $(BUILD)/libgomokunet.a $(LIBS)
+
+# The page's section 21 as code.
+$(BUILD)/exact/recipes.h: docs/numerics.md
+	@mkdir -p $(@D)
+	$(Q)awk '/^## / { code = /^## 21 / } code && /^(    |$$)/ { print substr($$0, 5) }' $< > $@
+
+$(BUILD)/exact/recipes: tests/ports/exact/recipes.c $(BUILD)/exact/recipes.h \
+                        $(BUILD)/libgomokunet.a
+	@echo "  CC    $<"
+	$(Q)$(call compile,-O2) -I$(@D) -Itests -c $< -o $@.o
+	$(Q)$(LINK) -o $@ $@.o $(BUILD)/libgomokunet.a $(LIBS)
+
 # --- The two commands ----------------------------------------------------------------------------
 .PHONY: train train-checkpoint
 train: deps  ## train a small network on built-in games, checkpointing on: two minutes or so

@@ -1,5 +1,5 @@
 /* The learning rate over time, in double: + - * / only, in one written order, so that every machine
- * has the same bits.  docs/numerics.md, section 20.  SPDX-License-Identifier: MIT */
+ * has the same bits.  docs/numerics.md, section 22.  SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
 

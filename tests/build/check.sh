@@ -92,6 +92,14 @@ pytorch() {
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
 matrix() { tests/build/matrix.sh short; }
 
+exact() { # the page, implemented afresh in plain Python, against the library: the same bits
+    local out=$BUILD/exact/out
+    rm -rf "$out" && mkdir -p "$out" &&
+        make BUILD="$BUILD" "$BUILD/exact/dump" "$BUILD/exact/recipes" &&
+        "$BUILD/exact/recipes" && "$BUILD/exact/dump" "$out" &&
+        "$PYTHON" -B tests/ports/exact/check.py "$out"
+}
+
 clang_tests() { # the whole suite built by clang, and its own headers check
     local b=$BUILD/clang
     make -j2 BUILD="$b" CC=clang all test-programs "$b/digest" "$b/fuzz_exact" &&
@@ -110,6 +118,7 @@ check oracle oracle
 check pytorch pytorch
 check matrix matrix
 check cpus tests/build/cpus.sh
+check exact exact
 check clang clang_tests
 check sanitizers sanitizers
 check threads threads
