@@ -180,22 +180,6 @@ $(BUILD)/tests/%.o: tests/%.c
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.a
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion -lm $(MPFR_LIB)
 
-# The program once more, with calls that can be told to fail.
-WRAPPED := malloc calloc realloc aligned_alloc strdup open_memstream fopen gzopen opendir fwrite \
-           fread fflush gzclose fclose fsync rename mkdir ftruncate
-comma   := ,
-
-$(BUILD)/tests/faulty: $(CLI_OBJ) $(BUILD)/tests/faults/wrap.o $(BUILD)/libgomokunet.a
-	@echo "  LD    $@"
-	$(Q)$(LINK) $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) -o $@ $^ $(LIBS)
-
-$(BUILD)/tests/faults/faults: $(BUILD)/tests/faults/faults.o
-	$(Q)$(LINK) -o $@ $^
-
-.PHONY: faults
-faults: $(BUILD)/gomokunet $(BUILD)/tests/faulty $(BUILD)/tests/faults/faults  ## every call fails once
-	$(BUILD)/tests/faults/faults $(BUILD)/gomokunet $(BUILD)/tests/faulty
-
 # MPFR's word on every value of exp, log and tanh.
 $(BUILD)/exhaustive: $(BUILD)/tests/exhaustive.o $(call object,src/base/exact.c src/base/real_math.c)
 	@echo "  LD    $@"
@@ -203,8 +187,7 @@ $(BUILD)/exhaustive: $(BUILD)/tests/exhaustive.o $(call object,src/base/exact.c 
 
 .PHONY: test test-programs digest fuzz-exact exhaustive
 test: deps  ## build and run all tests
-	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest $(BUILD)/fuzz_exact \
-	    $(BUILD)/tests/faulty $(BUILD)/tests/faults/faults
+	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest $(BUILD)/fuzz_exact
 	@CC="$(CC)" OPENMP="$(OPENMP)" BUILD="$(BUILD)" tests/build/run_tests.sh $(TEST_BIN)
 
 test-programs: $(TEST_BIN)

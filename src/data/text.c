@@ -13,7 +13,6 @@
 
 #include "data/game.h"
 #include "data/record.h"
-#include "io/file.h"
 
 static bool is_blank(char c)
 {
@@ -94,9 +93,13 @@ static gn_status read_game(gn_games *games, gn_lines *lines, gn_import *import, 
     gn_status st = take_moves(lines, at, size, moves, &count, err);
     if (st != GN_OK)
         return st;
+    if (import->board_size != 0 && size != import->board_size) {
+        import->other_size++;
+        return GN_OK;
+    }
     gn_err cause;
-    int ply;
-    st = gn_import_add(games, import, lines->path, size, rule, opening, moves, count, &ply, &cause);
+    st = gn_games_add(games, lines->path, size, rule, opening, moves, count, &cause);
+    import->games += st == GN_OK;
     if (st == GN_E_FORMAT)
         return gn_lines_fail(lines, err, "%s", cause.text);
     return st == GN_OK ? GN_OK : gn_fail(err, st, "%s", cause.text);
@@ -158,7 +161,8 @@ gn_status gn_games_write(const gn_games *games, const char *path, gn_err *err)
     bool good = file != NULL && write_games(games, file);
     if (file != NULL)
         good = gzclose(file) == Z_OK && good; /* the last bytes go out here */
-    gn_status st = good ? gn_file_publish(temporary, path, err) : GN_OK;
+    good = good && rename(temporary, path) == 0;
+    gn_status st = GN_OK;
     if (!good) {
         st = gn_fail(err, GN_E_IO, "%s: cannot write it: %s", path,
                      errno != 0 ? strerror(errno) : "no memory");

@@ -121,23 +121,6 @@ static int sync_folder(char *path)
     return cause == EINVAL || cause == ENOTSUP ? 0 : cause;
 }
 
-/* The rename, made durable. */
-static gn_status publish(const char *temp, const char *path, gn_err *err)
-{
-    char *folder = strdup(path);
-    if (folder == NULL || rename(temp, path) != 0) {
-        gn_fail(err, GN_E_IO, "%s: cannot rename to its final name: %s", temp, strerror(errno));
-        unlink(temp);
-        free(folder);
-        return GN_E_IO;
-    }
-    const int cause = sync_folder(folder);
-    free(folder);
-    return cause == 0 ? GN_OK
-                      : gn_fail(err, GN_E_IO, "%s: written, but its folder cannot be synced: %s",
-                                path, strerror(cause));
-}
-
 gn_status gn_temp_commit(gn_temp *t, gn_err *err)
 {
     /* A full disk often shows only here: fwrite filled a buffer, the file system delayed. */
@@ -150,21 +133,15 @@ gn_status gn_temp_commit(gn_temp *t, gn_err *err)
     t->file = NULL;
     if (fclose(file) != 0)
         return give_up(t, "close", errno, err);
-    const gn_status st = publish(t->temp, t->path, err);
-    release(t);
-    return st;
-}
+    if (rename(t->temp, t->path) != 0)
+        return give_up(t, "rename to its final name", errno, err);
 
-gn_status gn_file_publish(const char *temp, const char *path, gn_err *err)
-{
-    const int descriptor = open(temp, O_RDONLY);
-    const int cause = descriptor < 0 ? errno : sync_descriptor(descriptor);
-    if (descriptor >= 0)
-        close(descriptor);
-    if (cause == 0)
-        return publish(temp, path, err);
-    unlink(temp);
-    return gn_fail(err, GN_E_IO, "%s: cannot sync: %s", temp, strerror(cause));
+    cause = sync_folder(t->temp); /* in the same folder, and not needed any more */
+    if (cause != 0)
+        gn_fail(err, GN_E_IO, "%s: written, but its folder cannot be synced: %s", t->path,
+                strerror(cause));
+    release(t);
+    return cause == 0 ? GN_OK : GN_E_IO;
 }
 
 gn_status gn_file_write(const char *path, const void *bytes, size_t count, gn_err *err)

@@ -27,9 +27,6 @@ gn_status gn_temp_write(gn_temp *t, const void *bytes, size_t count, gn_err *err
 /* Flush, sync, rename, sync the folder.  Releases *t in every case; where it fails before the
  * rename, the temporary file is gone and whatever stood at path is untouched. */
 gn_status gn_temp_commit(gn_temp *t, gn_err *err);
-/* Gives a finished, closed temporary file its name: sync, rename, sync the folder.  Where it fails
- * before the rename, the temporary file is removed.  `temp` and `path` are in one folder. */
-gn_status gn_file_publish(const char *temp, const char *path, gn_err *err);
 /* Removes the temporary file and releases *t. */
 void gn_temp_abandon(gn_temp *t);
 
