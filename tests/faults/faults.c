@@ -1,0 +1,354 @@
+/* Fault injection: every call of a short training run fails once, and nothing is lost.
+ *
+ *     faults PROGRAM SHIM [--sample] [--seed N] [--only TEXT]
+ *
+ * A row of the table is a kind of fault at each n-th call (or moment).  Each trial runs the program
+ * in a folder with a good older state or in an empty one.  It must end with exit status 3 and a
+ * message, or with 0 and the bits of the run that nothing happened to; behind it the run is
+ * resumed and must come to these bits.  Exit status 1 where one trial did not hold.
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "run.h"
+
+#define NEW_RUN "train --data ../games.gomoku --board-size 5 --num-blocks 1 --channels 2 " \
+                "--batch-size 4 --threads 1 --save-every 1 --eval-every 3 --out run --steps 5"
+#define GO_ON "train --resume run --steps 5"
+
+enum { WORKERS = 2, STEP_START = 2 };
+
+/* What is at stake in a trial, and what is looked at behind it. */
+typedef enum stake { OLD_STATE, NEW_FOLDER, NO_FILE, GAMES_FILE } stake;
+/* How the number of a trial becomes a fault. */
+typedef enum sweep { NTH_CALL, BYTES_OF_DISK, BYTES_OF_MEMORY, MOMENT } sweep;
+
+typedef struct row {
+    const char *name;
+    stake stake;
+    sweep sweep;
+    const char *calls, *effect; /* of the shim; BYTES_*: how many to a trial stand in `effect` */
+    int signal_number, trials;  /* MOMENT; other sweeps: trials where calls are not counted */
+    const char *command;
+} row;
+
+static const row rows[] = {
+    {"no memory", OLD_STATE, NTH_CALL, "memory", "12", 0, 0, GO_ON},
+    {"no memory, new run", NEW_FOLDER, NTH_CALL, "memory", "12", 0, 0, NEW_RUN},
+    {"no memory from then on", OLD_STATE, NTH_CALL, "memory", "+12", 0, 0, GO_ON},
+    {"mmap, brk: no room left", OLD_STATE, BYTES_OF_MEMORY, NULL, "65536", 0, 120, GO_ON},
+    {"open: no access", OLD_STATE, NTH_CALL, "open", "13", 0, 0, GO_ON},
+    {"open: too many files", OLD_STATE, NTH_CALL, "open", "24", 0, 0, GO_ON},
+    {"opendir: I/O error", OLD_STATE, NTH_CALL, "list", "5", 0, 0, GO_ON},
+    {"read: I/O error", OLD_STATE, NTH_CALL, "read", "5", 0, 0, GO_ON},
+    {"write: I/O error", OLD_STATE, NTH_CALL, "write", "5", 0, 0, GO_ON},
+    {"write: disk full", OLD_STATE, NTH_CALL, "write", "28", 0, 0, GO_ON},
+    {"write: disk full, new run", NEW_FOLDER, NTH_CALL, "write", "28", 0, 0, NEW_RUN},
+    {"write: half of the bytes", OLD_STATE, NTH_CALL, "write", "short", 0, 0, GO_ON},
+    {"disk full after k bytes", OLD_STATE, BYTES_OF_DISK, NULL, "65536", 0, 96, GO_ON},
+    {"fsync: I/O error", OLD_STATE, NTH_CALL, "sync", "5", 0, 0, GO_ON},
+    {"fsync: I/O error, new run", NEW_FOLDER, NTH_CALL, "sync", "5", 0, 0, NEW_RUN},
+    {"rename: I/O error", OLD_STATE, NTH_CALL, "rename", "5", 0, 0, GO_ON},
+    {"close: I/O error", OLD_STATE, NTH_CALL, "close", "5", 0, 0, GO_ON},
+    {"ftruncate: I/O error", OLD_STATE, NTH_CALL, "truncate", "5", 0, 0, GO_ON},
+    {"mkdir: read-only", NEW_FOLDER, NTH_CALL, "mkdir", "30", 0, 0, NEW_RUN},
+    {"unlink: no access", OLD_STATE, NTH_CALL, "remove", "13", 0, 0, GO_ON},
+    {"read-only from then on", OLD_STATE, NTH_CALL, "change", "+30", 0, 0, GO_ON},
+    {"folder moved away", OLD_STATE, NTH_CALL, "change", "move", 0, 0, GO_ON},
+    {"SIGKILL at a file call", OLD_STATE, NTH_CALL, "change", "kill", 0, 0, GO_ON},
+    {"the same, new run", NEW_FOLDER, NTH_CALL, "change", "kill", 0, 0, NEW_RUN},
+    {"power lost at a file call", OLD_STATE, NTH_CALL, "change", "power", 0, 0, GO_ON},
+    {"the same, new run", NEW_FOLDER, NTH_CALL, "change", "power", 0, 0, NEW_RUN},
+    {"SIGKILL at random moments", OLD_STATE, MOMENT, NULL, NULL, SIGKILL, 200, GO_ON},
+    {"SIGINT at random moments", OLD_STATE, MOMENT, NULL, NULL, SIGINT, 40, GO_ON},
+    {"SIGTERM at random moments", OLD_STATE, MOMENT, NULL, NULL, SIGTERM, 40, GO_ON},
+    {"SIGHUP, new run", NEW_FOLDER, MOMENT, NULL, NULL, SIGHUP, 40, NEW_RUN},
+    {"eval: no memory", NO_FILE, NTH_CALL, "memory", "12", 0, 0,
+     "eval --model ../whole/model.safetensors --data ../games.gomoku --threads 1"},
+    {"eval: read: I/O error", NO_FILE, NTH_CALL, "read", "5", 0, 0,
+     "eval --model ../whole/model.safetensors --data ../games.gomoku --threads 1"},
+    {"plan: no memory", NO_FILE, NTH_CALL, "memory", "12", 0, 0,
+     "plan --board-size 5 --num-blocks 2 --channels 4 --batch-size 4"},
+    {"games: no memory", GAMES_FILE, NTH_CALL, "memory", "12", 0, 0,
+     "games --make 3 --board-size 5 --out g.gomoku.gz"},
+    {"games: disk full", GAMES_FILE, NTH_CALL, "write", "28", 0, 0,
+     "games --make 3 --board-size 5 --out g.gomoku.gz"},
+    {"games: power lost", GAMES_FILE, NTH_CALL, "change", "power", 0, 0,
+     "games --make 3 --board-size 5 --out g.gomoku.gz"},
+};
+
+/* What the trials of a row came to; in memory that the workers share. */
+typedef struct tally {
+    long tried, told, harmless, stopped, resumed, wrong;
+    long next; /* the trial that no worker has taken */
+} tally;
+
+static place at;
+static double whole_time; /* of the run without a fault */
+
+/* --- One trial ------------------------------------------------------------------------------- */
+
+static void prepare(const row *r)
+{
+    must("rm -rf run run.moved g.gomoku.gz g.gomoku.gz.tmp");
+    if (r->stake == OLD_STATE)
+        must("cp -r ../start run");
+    if (r->stake == GAMES_FILE)
+        must("cp ../old.gomoku.gz g.gomoku.gz");
+}
+
+/* A message names what it is about: a file, memory, or the system's reason. */
+static bool is_clear(const char *word)
+{
+    return strstr(word, ": ") != NULL &&
+           (strstr(word, "run") != NULL || strstr(word, "memory") != NULL ||
+            strstr(word, "gomoku.gz") != NULL || strstr(word, "games.gomoku") != NULL ||
+            strstr(word, "model.safetensors") != NULL);
+}
+
+/* What is wrong with how the program ended; NULL: nothing.  Counts the kind of ending. */
+static const char *judge_ending(const row *r, const ending *e, tally *t)
+{
+    const bool kills = r->signal_number == SIGKILL ||
+                       (r->effect != NULL && (strcmp(r->effect, "kill") == 0 ||
+                                              strcmp(r->effect, "power") == 0));
+    if (e->hung)
+        return "it hung";
+    if (e->signal != 0 && !(e->signal == SIGKILL && kills) &&
+        !(r->sweep == MOMENT && e->signal == r->signal_number))
+        return "a signal ended it";
+    if (e->signal != 0 || (e->status == 130 && r->sweep == MOMENT)) {
+        __atomic_add_fetch(&t->stopped, 1, __ATOMIC_RELAXED);
+        return NULL;
+    }
+    if (e->status == 3) {
+        __atomic_add_fetch(&t->told, 1, __ATOMIC_RELAXED);
+        return is_clear(e->word) ? NULL : "no clear message";
+    }
+    if (e->status != 0)
+        return "another exit status";
+    __atomic_add_fetch(&t->harmless, 1, __ATOMIC_RELAXED);
+    return r->stake <= NEW_FOLDER ? differs_from_whole(&at) : NULL;
+}
+
+/* Brings the folder back that the fault moved away. */
+static void move_back(void)
+{
+    if (access("run.moved", F_OK) == 0)
+        must("rm -rf run && mv run.moved run");
+}
+
+/* The run goes on; sometimes with other threads and another policy.  NULL: to the same bits. */
+static const char *judge_state(const row *r, const ending *first, long number)
+{
+    const char *more = number % 8 == 3 ? " --threads 2" : number % 8 == 6 ? " --checkpoint block" : "";
+    char line[200];
+    snprintf(line, sizeof line, GO_ON "%s", more);
+    ending e = run_program(&at, line, NULL, 0, 0);
+    /* A signal that was handled has left a state at any moment. */
+    const bool may_be_new = r->stake == NEW_FOLDER && first->status != 130;
+    if (may_be_new && e.status == 2 && strstr(e.word, "no sound state") != NULL)
+        e = run_program(&at, NEW_RUN, NULL, 0, 0);
+    if (e.status != 0)
+        return "it cannot be resumed";
+    return differs_from_whole(&at);
+}
+
+/* The file of games is the old one or the new one. */
+static const char *judge_games(const row *r, const ending *first)
+{
+    if (first->status == 0 && system("cmp -s g.gomoku.gz ../new.gomoku.gz") != 0)
+        return "another file of games";
+    if (system("cmp -s g.gomoku.gz ../new.gomoku.gz || cmp -s g.gomoku.gz ../old.gomoku.gz") != 0)
+        return "the file of games is damaged";
+    if (run_program(&at, r->command, NULL, 0, 0).status != 0)
+        return "it cannot be run again";
+    return access("g.gomoku.gz.tmp", F_OK) == 0 ? "a temporary file is left" : NULL;
+}
+
+static void trial(const row *r, tally *t, long number, uint64_t draw)
+{
+    char fault[64] = "", delay[32] = "";
+    const char *environment[] = {fault, "FAULT_FOLDER=run", NULL};
+    const double moment = whole_time * 1.1 * (double)(draw >> 11) / 9007199254740992.0;
+    const long bytes = r->effect != NULL ? number * atol(r->effect) : 0;
+    if (r->sweep == NTH_CALL)
+        snprintf(fault, sizeof fault, "FAULT=%s:%ld:%s", r->calls, number, r->effect);
+    else if (r->sweep == BYTES_OF_DISK)
+        snprintf(fault, sizeof fault, "FAULT_BUDGET=%ld", bytes);
+    else if (r->sweep == BYTES_OF_MEMORY)
+        snprintf(fault, sizeof fault, "FAULT_MEMORY=%ld", bytes);
+    else
+        snprintf(delay, sizeof delay, "after %.4f s", moment);
+    prepare(r);
+    const ending e = run_program(&at, r->command, r->sweep == MOMENT ? NULL : environment,
+                                 r->signal_number, moment);
+    move_back();
+    const char *wrong = judge_ending(r, &e, t);
+    if (wrong == NULL && r->stake <= NEW_FOLDER)
+        wrong = judge_state(r, &e, number);
+    if (wrong == NULL && r->stake == GAMES_FILE)
+        wrong = judge_games(r, &e);
+    __atomic_add_fetch(&t->tried, 1, __ATOMIC_RELAXED);
+    if (wrong == NULL && r->stake != NO_FILE)
+        __atomic_add_fetch(&t->resumed, 1, __ATOMIC_RELAXED);
+    if (wrong != NULL) {
+        __atomic_add_fetch(&t->wrong, 1, __ATOMIC_RELAXED);
+        fprintf(stderr, "%s, %s%s: %s (status %d, signal %d): %s\n", r->name, fault, delay, wrong,
+                e.status, e.signal, e.word);
+    }
+}
+
+/* --- A row ----------------------------------------------------------------------------------- */
+
+/* SplitMix64: a number for each trial, whichever worker takes it. */
+static uint64_t drawn(uint64_t seed, uint64_t index)
+{
+    uint64_t z = seed + (index + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+/* How many calls of this kind the command makes where nothing fails. */
+static long calls_of(const row *r)
+{
+    static const char *const environment[] = {"FAULT_COUNTS=counts", NULL};
+    char name[16];
+    long count, found = 0;
+    prepare(r);
+    const ending e = run_program(&at, r->command, environment, 0, 0);
+    FILE *f = fopen("counts", "r");
+    while (f != NULL && fscanf(f, "%15s %ld", name, &count) == 2)
+        if (strcmp(name, r->calls) == 0)
+            found = count;
+    if (f != NULL)
+        fclose(f);
+    if (e.status != 0 || found == 0) {
+        fprintf(stderr, "faults: %s: the run without a fault ended with status %d: %s\n", r->name,
+                e.status, e.word);
+        exit(2);
+    }
+    return found;
+}
+
+/* In a sample, few of the trials, spread over all. */
+static void try_all(const row *r, tally *t, long trials, long stride, uint64_t seed)
+{
+    pid_t worker[WORKERS];
+    for (int w = 0; w < WORKERS; w++) {
+        worker[w] = fork();
+        if (worker[w] != 0)
+            continue;
+        char folder[300];
+        snprintf(folder, sizeof folder, "%s/work%d", at.root, w);
+        must("mkdir -p %s", folder);
+        if (chdir(folder) != 0)
+            _exit(2);
+        for (long n; (n = __atomic_fetch_add(&t->next, stride, __ATOMIC_RELAXED)) <= trials;)
+            trial(r, t, n, drawn(seed, (uint64_t)n));
+        _exit(0);
+    }
+    for (int w = 0; w < WORKERS; w++) {
+        int status;
+        waitpid(worker[w], &status, 0);
+        if (status != 0)
+            t->wrong++;
+    }
+}
+
+/* --- The table ------------------------------------------------------------------------------- */
+
+static void make_files(void)
+{
+    must("mkdir -p %s/work0", at.root);
+    if (chdir(at.root) != 0)
+        exit(2);
+    must("'%s' games --make 3 --board-size 5 --seed 5 --out old.gomoku.gz >out 2>err", at.program);
+    must("'%s' games --make 3 --board-size 5 --out new.gomoku.gz >out 2>err", at.program);
+    must("'%s' games --make 8 --board-size 5 --out games.gomoku >out 2>err && cd work0 && '%s' %s "
+         ">out 2>err && mv run ../whole && '%s' %s --steps %d >out 2>err && mv run ../start",
+         at.program, at.program, NEW_RUN, at.program, NEW_RUN, STEP_START);
+    if (chdir("work0") != 0)
+        exit(2);
+    must("cp -r ../start run");
+    const double began = seconds();
+    const ending e = run_program(&at, GO_ON, NULL, 0, 0);
+    whole_time = seconds() - began;
+    if (e.status != 0 || differs_from_whole(&at) != NULL) {
+        fprintf(stderr, "faults: without a fault a resumed run differs: %s\n", e.word);
+        exit(2);
+    }
+}
+
+static void print_row(const char *name, const tally *t)
+{
+    printf("%-28s %6ld %7ld %9ld %8ld %11ld %9ld\n", name, t->tried, t->told, t->harmless,
+           t->stopped, t->resumed, t->wrong);
+    fflush(stdout);
+}
+
+static void absolute(char *to, size_t room, const char *path)
+{
+    char *full = realpath(path, NULL);
+    if (full == NULL) {
+        fprintf(stderr, "faults: %s: %s\n", path, strerror(errno));
+        exit(2);
+    }
+    snprintf(to, room, "%s", full);
+    free(full);
+}
+
+int main(int argc, char **argv)
+{
+    bool sample = false;
+    uint64_t seed = 1;
+    const char *only = "";
+    if (argc < 3) {
+        fprintf(stderr, "usage: faults PROGRAM SHIM [--sample] [--seed N] [--only TEXT]\n");
+        return 2;
+    }
+    for (int i = 3; i < argc; i++) {
+        if (strcmp(argv[i], "--sample") == 0) sample = true;
+        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) seed = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) only = argv[++i];
+    }
+    absolute(at.program, sizeof at.program, argv[1]);
+    absolute(at.shim, sizeof at.shim, argv[2]);
+    /* In memory where that is possible: a thousand runs sync to it at once. */
+    snprintf(at.root, sizeof at.root, "%s/gn_faults_XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    if (mkdtemp(at.root) == NULL)
+        return 2;
+    tally *t = mmap(NULL, sizeof *t, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (t == MAP_FAILED)
+        return 2;
+    make_files();
+    printf("seed of the random moments: %llu\n", (unsigned long long)seed);
+    printf("%-28s %6s %7s %9s %8s %11s %9s\n", "fault", "tried", "exit 3", "harmless", "stopped",
+           "same bits", "failures");
+    tally sum = {0};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const row *r = &rows[i];
+        if (strstr(r->name, only) == NULL)
+            continue;
+        const long trials = r->sweep == NTH_CALL ? calls_of(r) : r->trials;
+        const long stride = sample && trials > 4 ? trials / 4 : 1;
+        *t = (tally){.next = 1};
+        try_all(r, t, trials, stride, seed);
+        print_row(r->name, t);
+        sum.tried += t->tried, sum.told += t->told, sum.harmless += t->harmless;
+        sum.stopped += t->stopped, sum.resumed += t->resumed, sum.wrong += t->wrong;
+    }
+    print_row("all", &sum);
+    must("rm -rf '%s'", at.root);
+    return sum.tried > 0 && sum.wrong == 0 ? 0 : 1;
+}
