@@ -115,6 +115,7 @@ gn_status gn_engine_create(gn_engine **out, const gn_program *program,
 void gn_engine_destroy(gn_engine *engine);
 
 void gn_engine_hook(gn_engine *engine, gn_hook hook, void *user); /* NULL: none */
+gn_hook gn_engine_hooked(const gn_engine *engine, void **user);   /* what was set */
 
 /* Debug mode: freed memory is filled with NaNs, and every recomputed value is compared with a hash
  * of the first one; gn_engine_run then fails with GN_E_NUMERIC, naming stage, op and image. */

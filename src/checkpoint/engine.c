@@ -247,6 +247,12 @@ void gn_engine_hook(gn_engine *e, gn_hook hook, void *user)
     e->user = user;
 }
 
+gn_hook gn_engine_hooked(const gn_engine *e, void **user)
+{
+    *user = e->user;
+    return e->hook;
+}
+
 bool gn_engine_debug(gn_engine *e, bool on)
 {
     gn_debug_destroy(e->debug);

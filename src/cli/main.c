@@ -1,4 +1,5 @@
 /* gomokunet: the program.  SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,6 +28,17 @@ static void usage(FILE *out)
     fprintf(out, "\ngomokunet COMMAND --help explains the options.\n");
 }
 
+/* What was printed must have come out: a full disk behind stdout often shows only here. */
+static int finish(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "gomokunet: cannot write to standard output: %s\n",
+            errno != 0 ? strerror(errno) : "it failed before");
+    return status == EXIT_GOOD ? EXIT_RUNTIME : status;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -35,13 +47,13 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         usage(stdout);
-        return EXIT_GOOD;
+        return finish(EXIT_GOOD);
     }
     if (strcmp(argv[1], "--version") == 0)
-        return command_info(1, argv);
+        return finish(command_info(1, argv));
     for (int i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return finish(commands[i].run(argc - 1, argv + 1));
     fprintf(stderr, "gomokunet: unknown command \"%s\"\n\n", argv[1]);
     usage(stderr);
     return EXIT_USAGE;
