@@ -145,11 +145,12 @@ Test(resume, killed_at_any_moment)
 {
     train_whole();
     int resumed = 0;
-    for (int n = 0; n < 8; n++) {
+    /* Later and later, since nobody knows how busy the machine is. */
+    for (int n = 0; n < 40 && resumed < 4; n++) {
         char line[5000];
         snprintf(line, sizeof line, "rm -rf part; '%s' train %s --steps 24 --save-every 1 --out "
-                 "part >/dev/null 2>&1 & p=$!; sleep 0.%02d; kill -9 $p; wait $p 2>/dev/null; true",
-                 shell_program, NET, 6 + 11 * n);
+                 "part >/dev/null 2>&1 & p=$!; sleep %d.%02d; kill -9 $p; wait $p 2>/dev/null; true",
+                 shell_program, NET, (6 + 11 * n) / 100, (6 + 11 * n) % 100);
         cr_assert_eq(system(line), 0);
         if (gomokunet("train --resume part --steps 24") == 0) {
             same_as_whole("part");
@@ -158,5 +159,5 @@ Test(resume, killed_at_any_moment)
             HAS(shell_err, "no sound state");
         }
     }
-    cr_assert_geq(resumed, 2, "only %d of 8 runs had come to a state", resumed);
+    cr_assert_geq(resumed, 4, "only %d runs had come to a state", resumed);
 }

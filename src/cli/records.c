@@ -25,10 +25,8 @@ int records_read(gn_games *games, const text_list *paths, int board_size, bool s
                        .user = &c};
     gn_err err;
     for (int i = 0; i < paths->count; i++)
-        if (gn_games_read(games, paths->item[i], &total, &err) != GN_OK) {
-            tell(command_name, &err);
-            return err.status == GN_E_NOMEM ? EXIT_RUNTIME : EXIT_USAGE;
-        }
+        if (gn_games_read(games, paths->item[i], &total, &err) != GN_OK)
+            return tell_input(command_name, paths->item[i], &err);
     if (c.count > COMPLAINTS_SHOWN)
         fprintf(stderr, "gomokunet %s: and %zu more\n", command_name, c.count - COMPLAINTS_SHOWN);
     if (total.malformed > 0 || total.other_size > 0)

@@ -74,12 +74,15 @@ static int evaluate(training *t, uint64_t step, gn_scores *scores)
     return EXIT_GOOD;
 }
 
-static int save(training *t)
+/* The model, for whoever uses it now, and behind it the state. */
+static int save(training *t, uint64_t done)
 {
     gn_err err;
     char path[1100];
     snprintf(path, sizeof path, "%s/model.safetensors", t->options.out);
-    return gn_session_save(t->session, path, &err) == GN_OK ? EXIT_GOOD : tell("train", &err);
+    if (gn_session_save(t->session, path, &err) != GN_OK)
+        return tell("train", &err);
+    return train_save_state(t, done);
 }
 
 static void show(training *t, uint64_t step, const gn_step_result *r, double speed)
@@ -118,6 +121,7 @@ static bool save_due(const training *t, uint64_t done, bool evaluated)
     return evaluated || machine_seconds() - t->saved > SAVE_SECONDS;
 }
 
+/* Stops where a state of `done` steps stands. */
 static int interrupted(training *t, uint64_t done)
 {
     progress_break(&t->bar);
@@ -143,16 +147,14 @@ static int loop(training *t, gn_scores *last)
         show(t, done, &r, speed);
         if (due)
             status = evaluate(t, done, last);
+        if (status == EXIT_GOOD)
+            status = metrics_step(t, done, &r, gn_rate_at(&t->rate, step), speed,
+                                  due && t->held_out.count > 0 ? last : NULL);
         if (status != EXIT_GOOD)
             return status;
-        metrics_step(t, done, &r, gn_rate_at(&t->rate, step), speed,
-                     due && t->held_out.count > 0 ? last : NULL);
         const bool stop = machine_interrupted();
-        if (stop || save_due(t, done, due)) {
-            status = save(t);
-            if (status == EXIT_GOOD)
-                status = train_save_state(t, done);
-        }
+        if (stop || save_due(t, done, due))
+            status = save(t, done);
         if (status != EXIT_GOOD)
             return status;
         if (stop)
@@ -183,6 +185,7 @@ static int finish(training *t, const gn_scores *before, const gn_scores *after)
 static int run(training *t)
 {
     gn_scores before = {0}, after = {0};
+    machine_catch_interrupts();
     int status = t->options.resume != NULL ? train_find_state(t) : EXIT_GOOD;
     if (status == EXIT_GOOD) status = resolve(t);
     if (status == EXIT_GOOD) {
@@ -196,14 +199,20 @@ static int run(training *t)
     if (status == EXIT_GOOD) status = train_make_folder(t);
     if (status == EXIT_GOOD) status = train_load_data(t);
     if (status == EXIT_GOOD) status = train_build(t);
+    if (status == EXIT_GOOD && t->state == NULL) status = train_forget_states(t);
     if (status == EXIT_GOOD) status = metrics_open(t);
-    if (status == EXIT_GOOD && t->state == NULL) metrics_config(t);
+    if (status == EXIT_GOOD && t->state == NULL) status = metrics_config(t);
     if (status == EXIT_GOOD && t->state != NULL) status = train_load_state(t);
     if (status != EXIT_GOOD)
         return status;
     t->started = machine_seconds();
-    machine_catch_interrupts();
-    status = evaluate(t, t->first, &before);
+    if (!machine_interrupted())
+        status = evaluate(t, t->first, &before);
+    after = before;
+    if (status == EXIT_GOOD && machine_interrupted()) {
+        status = save(t, t->first);
+        return status == EXIT_GOOD ? interrupted(t, t->first) : status;
+    }
     if (status == EXIT_GOOD) status = loop(t, &after);
     if (status == EXIT_GOOD) status = finish(t, &before, &after);
     return status;

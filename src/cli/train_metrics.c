@@ -10,16 +10,39 @@
 #include "cli/train.h"
 
 /* Cuts the metrics of a resumed run to what its state knows of, so that no line stands twice. */
+static bool cut(FILE *f, const char *path, const char *known)
+{
+    const long bytes = known == NULL ? 0 : strtol(known, NULL, 10);
+    if (fseek(f, 0, SEEK_END) != 0)
+        return false;
+    const long there = ftell(f);
+    if (there >= 0 && there < bytes)
+        fprintf(stderr, "gomokunet train: %s: the state knows of %ld bytes, %ld are there: earlier "
+                "lines are missing\n", path, bytes, there);
+    const long kept = there < bytes ? there : bytes;
+    return kept >= 0 && ftruncate(fileno(f), (off_t)kept) == 0 && fseek(f, kept, SEEK_SET) == 0;
+}
+
 static FILE *open_lines(const training *t, const char *path)
 {
-    const char *text = t->state == NULL ? NULL : gn_reader_metadata(t->state, "metrics_bytes");
     FILE *f = fopen(path, t->state == NULL ? "w" : "r+");
-    const long bytes = text == NULL ? 0 : strtol(text, NULL, 10);
-    if (f != NULL && (ftruncate(fileno(f), (off_t)bytes) != 0 || fseek(f, bytes, SEEK_SET) != 0)) {
+    if (f == NULL && t->state != NULL && errno == ENOENT)
+        f = fopen(path, "w");
+    if (f != NULL && t->state != NULL &&
+        !cut(f, path, gn_reader_metadata(t->state, "metrics_bytes"))) {
+        const int cause = errno;
         fclose(f);
+        errno = cause;
         return NULL;
     }
     return f;
+}
+
+static int cannot_write(const training *t)
+{
+    fprintf(stderr, "gomokunet train: %s/metrics.jsonl: cannot write: %s\n", t->options.out,
+            strerror(errno));
+    return EXIT_RUNTIME;
 }
 
 long metrics_position(training *t)
@@ -28,31 +51,41 @@ long metrics_position(training *t)
                               ? ftell(t->metrics)
                               : -1;
     if (position < 0)
-        fprintf(stderr, "gomokunet train: %s/metrics.jsonl: cannot write: %s\n", t->options.out,
-                strerror(errno));
+        cannot_write(t);
     return position;
 }
 
-/* config.json holds all options, metrics.jsonl the lines. */
+/* All options, for people and scripts; a resumed run takes them from its state. */
+static gn_status write_config(const training *t, const char *path, gn_err *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    if (memory != NULL) {
+        fputc('{', memory);
+        options_json(memory, t->command);
+        fputs("}\n", memory);
+    }
+    const bool complete = memory != NULL && ferror(memory) == 0;
+    gn_status st = GN_OK;
+    if ((memory != NULL && fclose(memory) != 0) || !complete || size == 0)
+        st = gn_fail(err, GN_E_NOMEM, "%s: no memory to write it", path);
+    if (st == GN_OK)
+        st = gn_file_write(path, text, size, err);
+    free(text);
+    return st;
+}
+
 int metrics_open(training *t)
 {
     gn_err err;
     char path[1100];
     snprintf(path, sizeof path, "%s/config.json", t->options.out);
-    FILE *config = fopen(path, "w");
-    if (config != NULL) {
-        fputc('{', config);
-        options_json(config, t->command);
-        fputs("}\n", config);
-        if (fclose(config) == 0) {
-            snprintf(path, sizeof path, "%s/metrics.jsonl", t->options.out);
-            t->metrics = open_lines(t, path);
-        }
-    }
-    if (t->metrics != NULL)
-        return EXIT_GOOD;
-    gn_fail(&err, GN_E_IO, "%s: cannot write: %s", path, strerror(errno));
-    return tell("train", &err);
+    if (write_config(t, path, &err) != GN_OK)
+        return tell("train", &err);
+    snprintf(path, sizeof path, "%s/metrics.jsonl", t->options.out);
+    t->metrics = open_lines(t, path);
+    return t->metrics != NULL ? EXIT_GOOD : cannot_write(t);
 }
 
 static void config_line(FILE *out, training *t)
@@ -65,11 +98,12 @@ static void config_line(FILE *out, training *t)
     fputs("}\n", out);
 }
 
-void metrics_config(training *t)
+int metrics_config(training *t)
 {
     config_line(t->metrics, t);
     if (t->options.json)
         config_line(stdout, t);
+    return fflush(t->metrics) == 0 ? EXIT_GOOD : cannot_write(t);
 }
 
 typedef struct member {
@@ -87,8 +121,8 @@ static void members(FILE *out, const member *list, size_t count)
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-void metrics_step(training *t, uint64_t step, const gn_step_result *r, double rate,
-                  double positions_per_second, const gn_scores *s)
+int metrics_step(training *t, uint64_t step, const gn_step_result *r, double rate,
+                 double positions_per_second, const gn_scores *s)
 {
     const double per_epoch = (double)t->sampler.per_epoch;
     FILE *outs[2] = {t->metrics, t->options.json ? stdout : NULL};
@@ -109,6 +143,8 @@ void metrics_step(training *t, uint64_t step, const gn_step_result *r, double ra
             fprintf(outs[i], ",\"eval_positions\":%zu", s->positions);
         }
         fputs("}\n", outs[i]);
-        fflush(outs[i]);
     }
+    if (t->options.json)
+        fflush(stdout); /* its failures are told at the end of the program */
+    return fflush(t->metrics) == 0 && !ferror(t->metrics) ? EXIT_GOOD : cannot_write(t);
 }

@@ -11,6 +11,8 @@ static const double gib = 1024.0 * 1024.0 * 1024.0;
 int train_make_folder(training *t)
 {
     gn_err err;
+    if (t->state != NULL)
+        return EXIT_GOOD; /* a state was read there: were it gone, a new folder would hide that */
     return machine_make_folder(t->options.out, &err) == GN_OK ? EXIT_GOOD : tell("train", &err);
 }
 

@@ -137,16 +137,16 @@ static void timeless(char *text)
     *to = '\0';
 }
 
-const char *differs_from_whole(const place *p)
+const char *differs_from(const place *p, const char *whole)
 {
     static char one[LARGEST], other[LARGEST];
     char path[400];
-    snprintf(path, sizeof path, "%s/whole/model.safetensors", p->root);
+    snprintf(path, sizeof path, "%s/%s/model.safetensors", p->root, whole);
     const size_t bytes = read_file(path, one, sizeof one);
     if (read_file("run/model.safetensors", other, sizeof other) != bytes ||
         memcmp(one, other, bytes) != 0)
         return "another model";
-    snprintf(path, sizeof path, "%s/whole/metrics.jsonl", p->root);
+    snprintf(path, sizeof path, "%s/%s/metrics.jsonl", p->root, whole);
     read_file(path, one, sizeof one);
     read_file("run/metrics.jsonl", other, sizeof other);
     timeless(one);

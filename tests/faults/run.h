@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Absolute paths: the program, the shim, and the folder with `whole`, `start` and games. */
+/* Absolute paths: the program, the shim, and the folder with all others: games, runs that nothing
+ * happened to (near, far), one to go on from (start), and a working folder for each worker. */
 typedef struct place {
     char program[1024], shim[1024], root[256];
 } place;
@@ -30,8 +31,8 @@ void must(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 double seconds(void);
 
-/* NULL where the folder `run` holds what root/whole holds: model, metrics without times, a state of
- * the last step, nothing temporary.  Else what differs. */
-const char *differs_from_whole(const place *p);
+/* NULL where the folder `run` holds what the folder `whole` of the root holds, model and metrics
+ * without times, and nothing temporary.  Else what differs. */
+const char *differs_from(const place *p, const char *whole);
 
 #endif
