@@ -135,7 +135,22 @@ $(BUILD)/tests/%.o: tests/%.c
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.a
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion $(MPFR_LIB)
 
-.PHONY: test test-programs digest
+# The fault injector: a driver, and a shim that the program is run with.  No sanitizer in either,
+# since the shim stands before one's memory.
+FAULTS   := $(BUILD)/tests/faults/faults $(BUILD)/tests/faults/shim.so
+PLAIN_C   = $(CC) -std=c11 -O1 -g $(WARN) $(LDFLAGS)
+
+$(BUILD)/tests/faults/faults: tests/faults/faults.c tests/faults/run.c tests/faults/run.h
+	@mkdir -p $(@D); echo "  CC    $@"
+	$(Q)$(PLAIN_C) -o $@ $(filter %.c,$^)
+
+$(BUILD)/tests/faults/shim.so: tests/faults/shim.c tests/faults/shim_files.c tests/faults/shim.h
+	@mkdir -p $(@D); echo "  CC    $@"
+	$(Q)$(PLAIN_C) -fPIC -shared -o $@ $(filter %.c,$^) -ldl
+
+$(BUILD)/tests/test_faults: | $(FAULTS)
+
+.PHONY: test test-programs digest faults
 test: deps  ## build and run all tests
 	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest
 	@CC="$(CC)" OPENMP="$(OPENMP)" BUILD="$(BUILD)" tests/build/run_tests.sh $(TEST_BIN)
@@ -144,6 +159,10 @@ test-programs: $(TEST_BIN)
 
 digest: $(BUILD)/digest  ## SHA-256 of a short training run: the same wherever it runs
 	@OMP_WAIT_POLICY=passive $(BUILD)/digest
+
+faults: deps  ## every call of a short run fails once: a table of what became of it
+	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/gomokunet $(FAULTS)
+	@OMP_WAIT_POLICY=passive $(firstword $(FAULTS)) $(BUILD)/gomokunet $(lastword $(FAULTS))
 
 # --- Checks --------------------------------------------------------------------------------------
 .PHONY: deps deps-check check layers lines bench format

@@ -76,6 +76,7 @@ memory() { # valgrind on a short run: no error, no leak.  It knows no AVX-512, o
 oracle() { "$PYTHON" tests/oracle/make_oracle.py --check; }
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
 flags() { tests/build/flags.sh; }
+fault_injection() { make BUILD="$BUILD" faults; }
 
 clang_tests() { # the whole suite built by clang, and its own headers check
     local b=$BUILD/clang
@@ -93,6 +94,7 @@ check lines tests/build/lines.sh
 check gradcheck gradients
 check oracle oracle
 check flags flags
+check faults fault_injection
 check clang clang_tests
 check sanitizers sanitizers
 check threads threads
