@@ -140,7 +140,7 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.
 FAULTS   := $(BUILD)/tests/faults/faults $(BUILD)/tests/faults/shim.so
 PLAIN_C   = $(CC) -std=c11 -O1 -g $(WARN) $(LDFLAGS)
 
-$(BUILD)/tests/faults/faults: tests/faults/faults.c tests/faults/run.c tests/faults/run.h
+$(BUILD)/tests/faults/faults: $(wildcard tests/faults/[frt]*.[ch])
 	@mkdir -p $(@D); echo "  CC    $@"
 	$(Q)$(PLAIN_C) -o $@ $(filter %.c,$^)
 

@@ -198,7 +198,8 @@ static void remove_old(const training *t, uint64_t step)
 }
 
 /* A run folder holds one run: a new one begins without the states of an earlier one, which would
- * not go with its metrics. */
+ * not go with its metrics.  The folder of states is made here and never again: had somebody moved
+ * the run folder away, saving into a new one would hide that. */
 int train_forget_states(training *t)
 {
     gn_err err;
@@ -238,12 +239,8 @@ int train_save_state(training *t, uint64_t step)
     notes[count] = (gn_note){"metrics_bytes", values[count]};
     notes[++count] = (gn_note){"data", t->data_digest};
     char path[PATH_ROOM];
-    snprintf(path, sizeof path, "%s/state", t->options.out);
-    gn_status st = machine_make_folder(path, &err);
     path_of(t->options.out, step, path);
-    if (st == GN_OK)
-        st = gn_session_save_state(t->session, path, step, notes, count + 1, &err);
-    if (st != GN_OK)
+    if (gn_session_save_state(t->session, path, step, notes, count + 1, &err) != GN_OK)
         return tell("train", &err);
     remove_old(t, step);
     t->saved = machine_seconds();

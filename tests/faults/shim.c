@@ -28,8 +28,8 @@
 
 #include "shim.h"
 
-static const char *const call_name[CALLS] = {"memory", "list",  "read",     "open",  "write",  "sync",
-                                             "rename", "close", "truncate", "mkdir", "remove", "change"};
+static const char *const call_name[CALLS] = {"memory", "list", "read", "look", "open", "write", "sync", "rename",
+                                             "close", "truncate", "mkdir", "remove", "change"};
 
 struct fault fault = {.call = -1, .budget = -1};
 static long counts[CALLS];
