@@ -9,6 +9,8 @@
  *     FAULT_MEMORY=BYTES     so much address space is left: mmap and brk fail then
  *     FAULT_FOLDER=PATH      what effect "move" moves to PATH.moved
  *     FAULT_COUNTS=PATH      where the numbers of calls are written at the end
+ *     FAULT_PROMISED=PATH    where "kill" and "power" write the step of the last state that the
+ *                            program counts as saved: it went on to something else behind it
  *
  * CALLS is one name of the list below, or "change": all that change a file or a folder.  EFFECT is a
  * number of errno, "short" (half of the bytes are written), "kill", "power" (what was not synced is
@@ -36,6 +38,26 @@ static long counts[CALLS];
 static int armed;
 static uintptr_t spared_from, spared_to; /* where libgomp's code is */
 
+/* --- States ---------------------------------------------------------------------------------- */
+
+static long renamed, promised;
+
+void state_renamed(const char *path)
+{
+    const char *name = strstr(path, "/step-");
+    if (name != NULL)
+        renamed = atol(name + strlen("/step-"));
+}
+
+static void write_promised(void)
+{
+    const char *path = getenv("FAULT_PROMISED");
+    armed = 0;
+    FILE *f = path != NULL ? fopen(path, "w") : NULL;
+    if (f == NULL || fprintf(f, "%ld\n", promised) < 0 || fclose(f) != 0)
+        abort();
+}
+
 /* --- Counting -------------------------------------------------------------------------------- */
 
 static int is_change(int call)
@@ -58,6 +80,8 @@ int strike(int call)
         return ALL_WELL;
     long count = __atomic_add_fetch(&counts[call], 1, __ATOMIC_RELAXED);
     if (is_change(call)) {
+        if (call != SYNC)
+            promised = renamed;
         const long changes = __atomic_add_fetch(&counts[CHANGE], 1, __ATOMIC_RELAXED);
         count = fault.call == CHANGE ? changes : count;
         call = fault.call == CHANGE ? CHANGE : call;
@@ -66,8 +90,10 @@ int strike(int call)
         return ALL_WELL;
     if (fault.effect == POWER)
         lose_power();
-    if (fault.effect == POWER || fault.effect == KILL)
+    if (fault.effect == POWER || fault.effect == KILL) {
+        write_promised();
         raise(SIGKILL);
+    }
     if (fault.effect == MOVE)
         return move_folder(), ALL_WELL;
     return fault.effect;

@@ -20,6 +20,7 @@ extern struct fault {
 int strike(int call); /* counts; ALL_WELL, SHORT, or the errno that this call shall fail with */
 int failed(int call); /* the same where a call can only fail; sets errno */
 void lose_power(void);
+void state_renamed(const char *path); /* a file has got its final name */
 
 /* `real`: the function behind this one; NULL while it is being looked for. */
 #define NEXT(type, name)                                                                          \

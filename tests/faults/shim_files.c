@@ -162,8 +162,10 @@ int rename(const char *from, const char *to)
     if (failed(RENAME))
         return -1;
     const int result = real(from, to);
-    if (result == 0)
+    if (result == 0) {
         file_renamed(from, to);
+        state_renamed(to);
+    }
     return result;
 }
 

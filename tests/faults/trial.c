@@ -23,7 +23,7 @@ static const char *whole_of(const row *r)
 static void prepare(const row *r, long number)
 {
     must("if mountpoint -q run; then umount run; fi; "
-         "rm -rf run run.moved g.gomoku.gz g.gomoku.gz.tmp");
+         "rm -rf run run.moved promised g.gomoku.gz g.gomoku.gz.tmp");
     if (r->sweep == SIZE_OF_DISK)
         must("mkdir run && mount -t tmpfs -o size=%ldk faults run && cp -r ../start/. run",
              TINY_DISK + number * atol(r->effect));
@@ -77,6 +77,25 @@ static void move_back(const row *r, const ending *e)
         must("rm -rf run && mv run.moved run");
 }
 
+/* The step of the last state that a killed program counted as saved; 0: not known. */
+static long promised(void)
+{
+    long step = 0;
+    FILE *f = fopen("promised", "r");
+    if (f != NULL && fscanf(f, "%ld", &step) != 1)
+        step = 0;
+    if (f != NULL)
+        fclose(f);
+    return step;
+}
+
+/* The step that a resumed run says it begins from. */
+static long went_on_at(const ending *e)
+{
+    const char *at_step = strstr(e->out, ".safetensors, step ");
+    return at_step != NULL ? atol(at_step + strlen(".safetensors, step ")) : -1;
+}
+
 /* The run goes on; sometimes with other threads and another policy.  NULL: to the same bits. */
 static const char *judge_state(const row *r, const ending *first, long number)
 {
@@ -87,7 +106,13 @@ static const char *judge_state(const row *r, const ending *first, long number)
     if (r->sweep == SIZE_OF_DISK)
         must("mount -o remount,size=64m run");
     snprintf(line, sizeof line, "%s%s", r->stake == OLD_STATE ? r->command : GO_ON, more);
+    if (access("run/model.safetensors", F_OK) == 0 &&
+        run_program(&at, "eval --model run/model.safetensors --data ../games.gomoku --threads 1",
+                    NULL, 0, 0).status != 0)
+        return "the model is torn";
     ending e = run_program(&at, line, NULL, 0, 0);
+    if (e.status == 0 ? went_on_at(&e) < promised() : promised() > 0)
+        return "a state that was saved is lost";
     /* A signal that was handled has left a state at any moment. */
     const bool may_be_new = r->stake == NEW_FOLDER && first->status != 130;
     if (may_be_new && e.status == 2 && strstr(e.word, "no sound state") != NULL)
@@ -112,7 +137,7 @@ static const char *judge_games(const row *r, const ending *first)
 void trial(const row *r, tally *t, long number, uint64_t draw)
 {
     char fault[64] = "", delay[32] = "";
-    const char *environment[] = {fault, "FAULT_FOLDER=run", NULL};
+    const char *environment[] = {fault, "FAULT_FOLDER=run", "FAULT_PROMISED=promised", NULL};
     const double moment = whole_time * 1.1 * (double)(draw >> 11) / 9007199254740992.0;
     const long bytes = r->effect != NULL ? number * atol(r->effect) : 0;
     if (r->sweep == SIZE_OF_DISK)
