@@ -52,9 +52,9 @@ static const row rows[] = {
     {"power lost at a file call", OLD_STATE, NTH_CALL, "change", "power", 0, 0, GO_ON},
     {"power lost, new run", NEW_FOLDER, NTH_CALL, "change", "power", 0, 0, NEW_RUN},
     {"SIGKILL at random moments", OLD_STATE, MOMENT, NULL, NULL, SIGKILL, 200, GO_FAR},
-    {"SIGINT at random moments", OLD_STATE, MOMENT, NULL, NULL, SIGINT, 40, GO_FAR},
-    {"SIGTERM at random moments", OLD_STATE, MOMENT, NULL, NULL, SIGTERM, 40, GO_FAR},
-    {"SIGHUP, new run", NEW_FOLDER, MOMENT, NULL, NULL, SIGHUP, 40, NEW_RUN},
+    {"SIGINT at random moments", OLD_STATE, MOMENT, NULL, NULL, SIGINT, 40, GO_FAR_UNSAVED},
+    {"SIGTERM at random moments", OLD_STATE, MOMENT, NULL, NULL, SIGTERM, 40, GO_FAR_UNSAVED},
+    {"SIGHUP at moments, new run", NEW_FOLDER, MOMENT, NULL, NULL, SIGHUP, 40, NEW_RUN},
     {"eval: no memory", NO_FILE, NTH_CALL, "memory", "12", 0, 0,
      "eval --model ../near/model.safetensors --data ../games.gomoku --threads 1"},
     {"eval: read: I/O error", NO_FILE, NTH_CALL, "read", "5", 0, 0,
@@ -122,6 +122,10 @@ static void make_files(void)
     must("'%s' %s >out 2>err && cp -r run ../near", at.program, NEW_RUN);
     must("'%s' %s >out 2>err && mv run ../far", at.program, GO_FAR);
     must("'%s' %s --steps %d >out 2>err && cp -r run ../start", at.program, NEW_RUN, STEP_START);
+    /* What a killed run may have left: a line without its state, a torn temporary file. */
+    must("printf '{\"step\":3,\"epoch\":9,\"lo' >>../start/metrics.jsonl && "
+         "echo torn >../start/state/step-000000000003.safetensors.tmp && rm -rf run && "
+         "cp -r ../start run");
     const double began = seconds();
     const ending e = run_program(&at, GO_FAR, NULL, 0, 0);
     whole_time = seconds() - began;

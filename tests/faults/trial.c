@@ -15,7 +15,7 @@ enum { TINY_DISK = 3584 }; /* KiB: what `start` fills, and nearly nothing more *
 
 static const char *whole_of(const row *r)
 {
-    return strcmp(r->command, GO_FAR) == 0 ? "far" : "near";
+    return strncmp(r->command, GO_FAR, strlen(GO_FAR)) == 0 ? "far" : "near";
 }
 
 /* --- One trial ------------------------------------------------------------------------------- */
@@ -96,6 +96,13 @@ static long went_on_at(const ending *e)
     return at_step != NULL ? atol(at_step + strlen(".safetensors, step ")) : -1;
 }
 
+/* The step behind which a signal stopped a run. */
+static long stopped_at(const ending *e)
+{
+    const char *at_step = strstr(e->out, "interrupted after step ");
+    return at_step != NULL ? atol(at_step + strlen("interrupted after step ")) : -2;
+}
+
 /* The run goes on; sometimes with other threads and another policy.  NULL: to the same bits. */
 static const char *judge_state(const row *r, const ending *first, long number)
 {
@@ -111,6 +118,8 @@ static const char *judge_state(const row *r, const ending *first, long number)
                     NULL, 0, 0).status != 0)
         return "the model is torn";
     ending e = run_program(&at, line, NULL, 0, 0);
+    if (first->status == 130 && went_on_at(&e) != stopped_at(first))
+        return "the state of the step that it stopped at is not there";
     if (e.status == 0 ? went_on_at(&e) < promised() : promised() > 0)
         return "a state that was saved is lost";
     /* A signal that was handled has left a state at any moment. */

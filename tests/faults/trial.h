@@ -12,6 +12,7 @@
                 "--batch-size 4 --threads 1 --save-every 1 --eval-every 2 --out run --steps 3"
 #define GO_ON "train --resume run --steps 3"
 #define GO_FAR "train --resume run --steps 8"
+#define GO_FAR_UNSAVED GO_FAR " --save-every 1000"
 
 /* What is at stake in a trial, and what is looked at behind it. */
 typedef enum stake { OLD_STATE, NEW_FOLDER, NO_FILE, GAMES_FILE } stake;
