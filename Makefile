@@ -185,7 +185,23 @@ $(BUILD)/exhaustive: $(BUILD)/tests/exhaustive.o $(call object,src/base/exact.c 
 	@echo "  LD    $@"
 	$(Q)$(LINK) -o $@ $^ -lmpfr -lgmp -lm
 
-.PHONY: test test-programs digest fuzz-exact exhaustive
+
+# The fault injector: a driver, and a shim that the program is run with.  No sanitizer in either,
+# since the shim stands before one's memory.
+FAULTS   := $(BUILD)/tests/faults/faults $(BUILD)/tests/faults/shim.so
+PLAIN_C   = $(CC) -std=c11 -O1 -g $(WARN) $(LDFLAGS)
+
+$(BUILD)/tests/faults/faults: $(wildcard tests/faults/[frt]*.[ch])
+	@mkdir -p $(@D); echo "  CC    $@"
+	$(Q)$(PLAIN_C) -o $@ $(filter %.c,$^)
+
+$(BUILD)/tests/faults/shim.so: tests/faults/shim.c tests/faults/shim_files.c tests/faults/shim.h
+	@mkdir -p $(@D); echo "  CC    $@"
+	$(Q)$(PLAIN_C) -fPIC -shared -o $@ $(filter %.c,$^) -ldl
+
+$(BUILD)/tests/test_faults: | $(FAULTS)
+
+.PHONY: test test-programs digest fuzz-exact exhaustive faults
 test: deps  ## build and run all tests
 	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest $(BUILD)/fuzz_exact
 	@CC="$(CC)" OPENMP="$(OPENMP)" BUILD="$(BUILD)" tests/build/run_tests.sh $(TEST_BIN)
@@ -204,6 +220,10 @@ exhaustive:  ## exp, log, tanh: all 2^32 inputs of each against MPFR: minutes
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh exhaustive
 	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/exhaustive
 	$(BUILD)/exhaustive
+
+faults: deps  ## every call of a short run fails once: a table of what became of it
+	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/gomokunet $(FAULTS)
+	@OMP_WAIT_POLICY=passive $(firstword $(FAULTS)) $(BUILD)/gomokunet $(lastword $(FAULTS))
 
 # --- Checks --------------------------------------------------------------------------------------
 .PHONY: deps deps-check deps-matrix check matrix layers lines bench format

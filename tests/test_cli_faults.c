@@ -159,6 +159,26 @@ Test(cli_faults, numbers_that_are_not_finite)
     HAS(shell_err, "not finite is ");
 }
 
+Test(cli_faults, output_that_does_not_come_out)
+{
+    static const char *const commands[] = {"info", "plan --board-size 5", "--help", "--version",
+                                           "train " TINY " --steps 1 --json --out run"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char line[5000];
+        snprintf(line, sizeof line, "'%s' %s >/dev/full 2>.err", shell_program, commands[i]);
+        const int status = system(line);
+        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 3, "%s: %#x", line, (unsigned)status);
+        shell_read(".err", shell_err, sizeof shell_err);
+        HAS(shell_err, "cannot write to standard output");
+    }
+    cr_assert_eq(gomokunet("eval --model run/model.safetensors --data run/games.gomoku.gz"), 0);
+}
+
+Test(cli_faults, a_device_is_no_file_of_games)
+{
+    refused(3, "games --make 1 --board-size 5 --out /dev/null", "/dev/null: cannot replace");
+}
+
 static bool contains(const char *path, const char *text)
 {
     static char content[1 << 17];

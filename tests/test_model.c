@@ -185,11 +185,18 @@ static void rewrite(change c)
 
 static void load_says(const char *path, int channels, gn_status status, const char *want)
 {
+    static char before[1 << 20];
     gn_err err = {0};
-    gn_tracked tracked;
-    saved m = saved_open(channels, GN_DENSE, &gn_plain, 1);
+    gn_tracked tracked = {7, 8};
+    saved m = saved_open(channels, GN_DENSE, &gn_plain, 99);
+    const size_t bytes = gn_store_data_bytes(m.store);
+    const void *data = gn_store_data(m.store, gn_tape_find(m.net.tape, "input_conv.0.weight"));
+    cr_assert_lt(bytes, sizeof before);
+    memcpy(before, data, bytes); /* one block, that parameter first */
     cr_assert_eq(gn_model_load(path, &m.net, m.store, &tracked, &err), status, "%s",
                  err.text);
+    cr_assert_eq(memcmp(before, data, bytes), 0, "%s: half of it is loaded", err.text);
+    cr_assert(tracked.blocks == 7 && tracked.others == 8, "%s", err.text);
     cr_assert_not_null(strstr(err.text, want), "\"%s\" does not say \"%s\"", err.text, want);
     cr_assert_eq(strncmp(err.text, path, strlen(path)), 0, "%s", err.text);
     saved_close(&m);

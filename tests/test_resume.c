@@ -157,27 +157,71 @@ Test(resume, other_games_are_refused)
     HAS(shell_err, "the games are not those");
 }
 
-/* The moments are parts of the time that the whole run takes here and now. */
-Test(resume, killed_at_any_moment)
+Test(resume, a_new_run_in_the_folder_forgets_the_old_one)
 {
-    struct timespec a, b;
-    clock_gettime(CLOCK_MONOTONIC, &a);
-    cr_assert_eq(gomokunet("train %s --steps 24 --save-every 1 --out whole", NET), 0);
-    clock_gettime(CLOCK_MONOTONIC, &b);
-    const double whole = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
-    int resumed = 0;
-    for (int n = 0; n < 8; n++) {
+    cr_assert_eq(gomokunet("train %s --steps 30 --save-every 10 --out whole", NET), 0);
+    cr_assert_eq(gomokunet("train %s --steps 9 --seed 2 --out whole", NET), 0);
+    cr_assert_eq(gomokunet("train --resume whole --steps 10"), 0);
+    HAS(shell_out, "resumed:", "step 9\n");
+    cr_assert_neq(access("whole/state/step-000000000030.safetensors", F_OK), 0);
+}
+
+Test(resume, leftovers_of_a_killed_run_go_away)
+{
+    train_whole();
+    cr_assert_eq(gomokunet("train %s --steps 12 --save-every 5 --out part", NET), 0);
+    shell_write("part/state/step-000000000013.safetensors.tmp", "torn");
+    shell_write("part/model.safetensors.tmp", "torn");
+    damage("part/state/step-000000000012.safetensors", 100000);
+    cr_assert_eq(gomokunet("train --resume part --steps 11 --save-every 1"), 0);
+    cr_assert_neq(access("part/state/step-000000000012.safetensors", F_OK), 0, "known as damaged");
+    cr_assert_eq(access("part/state/step-000000000010.safetensors", F_OK), 0, "the older one");
+    cr_assert_eq(system("ls part part/state | grep tmp"), 1 << 8);
+    cr_assert_eq(gomokunet("train --resume part --steps 24"), 0);
+    same_as_whole("part");
+}
+
+Test(resume, lost_metrics_are_told)
+{
+    cr_assert_eq(gomokunet("train %s --steps 3 --out part", NET), 0);
+    cr_assert_eq(truncate("part/metrics.jsonl", 10), 0);
+    cr_assert_eq(gomokunet("train --resume part --steps 4"), 0);
+    HAS(shell_err, "part/metrics.jsonl", "10 are there", "missing");
+    cr_assert_eq(unlink("part/metrics.jsonl"), 0);
+    cr_assert_eq(gomokunet("train --resume part --steps 5"), 0);
+    HAS(shell_err, " 0 are there");
+    shell_read("part/metrics.jsonl", metrics, sizeof metrics);
+    cr_assert_eq(strncmp(metrics, "{\"step\":5,", 10), 0, "%s", metrics);
+}
+
+/* Before the first step, too. */
+Test(resume, a_signal_at_any_moment_leaves_a_state)
+{
+    train_whole();
+    for (int n = 0; n < 6; n++) {
+        char line[5000];
+        snprintf(line, sizeof line, "rm -rf part; '%s' train %s --steps 24 --out part >.out 2>&1 & "
+                 "p=$!; while ! [ -f part/games.gomoku.gz ]; do sleep 0.01; done; sleep 0.%02d; "
+                 "kill -%s $p; wait $p; test $? = 130 -o $? = 0", shell_program, NET, 3 * n,
+                 n % 3 == 0 ? "INT" : n % 3 == 1 ? "TERM" : "HUP");
+        cr_assert_eq(system(line), 0, "%s", line);
+        cr_assert_eq(gomokunet("train --resume part --steps 24"), 0, "%s", shell_err);
+        same_as_whole("part");
+    }
+}
+
+/* More moments: tests/faults. */
+Test(resume, killed_while_it_runs)
+{
+    train_whole();
+    for (int n = 1; n < 24; n += 7) {
         char line[5000];
         snprintf(line, sizeof line, "rm -rf part; '%s' train %s --steps 24 --save-every 1 --out "
-                 "part >/dev/null 2>&1 & p=$!; sleep %.3f; kill -9 $p 2>/dev/null; wait $p 2>/dev/null; true",
-                 shell_program, NET, whole * (n + 1) / 7);
-        cr_assert_eq(system(line), 0);
-        if (gomokunet("train --resume part --steps 24") == 0) {
-            same_as_whole("part");
-            resumed++;
-        } else { /* killed before the first state stood */
-            HAS(shell_err, "no sound state");
-        }
+                 "part >/dev/null 2>&1 & p=$!; while ! [ -f part/state/step-%012d.safetensors ]; "
+                 "do kill -0 $p || exit 1; sleep 0.01; done; kill -9 $p; wait $p 2>/dev/null; true",
+                 shell_program, NET, n);
+        cr_assert_eq(system(line), 0, "%s", line);
+        cr_assert_eq(gomokunet("train --resume part --steps 24"), 0, "%s", shell_err);
+        same_as_whole("part");
     }
-    cr_assert_geq(resumed, 1, "only %d of 8 runs had come to a state", resumed);
 }

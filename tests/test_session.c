@@ -289,6 +289,30 @@ Test(session, or_twice_in_blocks_as_pytorch_does, .init = folder_enter, .fini = 
     running_statistics("none", true, 1); /* nothing is recomputed */
 }
 
+static void count(void *user, const gn_event *event)
+{
+    (void)event;
+    ++*(size_t *)user;
+}
+
+Test(session, the_search_for_a_bad_number_gives_the_hook_back)
+{
+    course c;
+    course_open(&c, "none");
+    size_t events = 0;
+    gn_step_result r;
+    gn_engine_hook(gn_session_engine(c.session), count, &events);
+    const float good = c.x.planes[0];
+    c.x.planes[0] = NAN;
+    cr_assert_eq(gn_session_step(c.session, c.x.planes, c.x.policy, c.x.value, 0.01, &r, NULL),
+                 GN_E_NUMERIC);
+    const size_t before = events;
+    c.x.planes[0] = good;
+    step(&c, 0.01);
+    cr_assert_gt(events, before);
+    course_close(&c);
+}
+
 /* --- Memory and faults ------------------------------------------------------------------------ */
 
 Test(session, memory_is_what_was_predicted)

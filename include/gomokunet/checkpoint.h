@@ -115,6 +115,7 @@ gn_status gn_engine_create(gn_engine **out, const gn_program *program,
 void gn_engine_destroy(gn_engine *engine);
 
 void gn_engine_hook(gn_engine *engine, gn_hook hook, void *user); /* NULL: none */
+gn_hook gn_engine_hooked(const gn_engine *engine, void **user);   /* what was set */
 /* Told twice of every run of a record, whatever its pass: just before, and just after it.  For
  * clocks; the core has none. */
 void gn_engine_watch(gn_engine *engine, gn_hook watch, void *user);

@@ -71,7 +71,8 @@ gn_status gn_model_save(const char *path, const gn_net *net, const gn_store *sto
 gn_status gn_model_config(gn_net_config *out, const char *path, gn_err *err);
 
 /* Fills a store from a model file; every tensor of the net must be there with its shape, and no
- * other.  GN_E_SHAPE names the tensor.  float32 files fill both kinds of store. */
+ * other.  GN_E_SHAPE names the tensor.  float32 files fill both kinds of store.  On failure neither
+ * the store nor *tracked has changed. */
 gn_status gn_model_load(const char *path, const gn_net *net, gn_store *store,
                         gn_tracked *tracked, gn_err *err);
 

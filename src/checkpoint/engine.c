@@ -251,6 +251,12 @@ void gn_engine_hook(gn_engine *e, gn_hook hook, void *user)
     e->user = user;
 }
 
+gn_hook gn_engine_hooked(const gn_engine *e, void **user)
+{
+    *user = e->user;
+    return e->hook;
+}
+
 void gn_engine_watch(gn_engine *e, gn_hook watch, void *user)
 {
     e->watch = watch;

@@ -122,10 +122,8 @@ static int run(const eval_options *o)
     if (st == GN_OK) st = gn_store_create(&store, net.tape, gn_table_fast(), false, &err);
     if (st == GN_OK) st = gn_model_load(o->model, &net, store, &tracked, &err);
     int status = EXIT_GOOD;
-    if (st != GN_OK) {
-        tell("eval", &err);
-        status = st == GN_E_NOMEM ? EXIT_RUNTIME : EXIT_USAGE;
-    }
+    if (st != GN_OK)
+        status = tell_input("eval", o->model, &err);
     if (status == EXIT_GOOD)
         status = records_read(&games, &o->data, config.board_size, &o->records, "eval");
     if (status == EXIT_GOOD && o->seen.count > 0)

@@ -89,6 +89,7 @@ void machine_catch_interrupts(void)
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = remember;
+    sigaction(SIGPIPE, &action, NULL);   /* nobody reads any more: each line would raise it */
     action.sa_flags = (int)SA_RESETHAND; /* the second one ends the program */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

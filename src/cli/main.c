@@ -1,4 +1,5 @@
 /* gomokunet: the program.  SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,6 +23,17 @@ const program_command program_commands[] = {
     {NULL, NULL, NULL},
 };
 
+/* What was printed must have come out: a full disk behind stdout often shows only here. */
+static int finish(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "gomokunet: cannot write to standard output: %s\n",
+            errno != 0 ? strerror(errno) : "it failed before");
+    return status == EXIT_GOOD ? EXIT_RUNTIME : status;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -30,15 +42,15 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0) {
         help_usage(stdout);
-        return EXIT_GOOD;
+        return finish(EXIT_GOOD);
     }
     if (strcmp(argv[1], "--version") == 0) {
         help_version(stdout);
-        return EXIT_GOOD;
+        return finish(EXIT_GOOD);
     }
     for (const program_command *c = program_commands; c->name != NULL; c++)
         if (strcmp(argv[1], c->name) == 0)
-            return c->run(argc - 1, argv + 1);
+            return finish(c->run(argc - 1, argv + 1));
     fprintf(stderr, "gomokunet: unknown command \"%s\"\n\n", argv[1]);
     help_usage(stderr);
     return EXIT_USAGE;

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/config.h"
 #include "cli/help.h"
@@ -260,25 +262,31 @@ static const char *keep_text(const char *text, size_t length)
     return copy;
 }
 
-bool option_set(const command *c, const option *o, const char *text)
+/* Stores a copy of a text. */
+static int set_text(const command *c, const option *o, const char *text, size_t length)
+{
+    const char *copy = keep_text(text, length);
+    if (copy != NULL)
+        return store(c, o, copy) ? EXIT_GOOD : EXIT_USAGE;
+    fprintf(stderr, "gomokunet %s: no memory for the text of --%s\n", c->name, o->name);
+    return EXIT_RUNTIME;
+}
+
+int option_set(const command *c, const option *o, const char *text)
 {
     if (o->kind == OPT_FLAG) {
         *(bool *)o->target = *text != '\0';
-        return true;
+        return EXIT_GOOD;
     }
     if (*text == '\0')
-        return true;
-    if (o->kind != OPT_LIST) {
-        const char *copy = keep_text(text, strlen(text));
-        return copy != NULL && store(c, o, copy);
-    }
+        return EXIT_GOOD;
+    if (o->kind != OPT_LIST)
+        return set_text(c, o, text, strlen(text));
     ((text_list *)o->target)->count = 0;
-    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
-        const char *copy = keep_text(text, (size_t)(end - text));
-        if (copy == NULL || !store(c, o, copy))
-            return false;
-    }
-    return true;
+    int status = EXIT_GOOD;
+    for (const char *end; status == EXIT_GOOD && (end = strchr(text, '\n')) != NULL; text = end + 1)
+        status = set_text(c, o, text, (size_t)(end - text));
+    return status;
 }
 
 static void value_json(FILE *out, const option *o)
@@ -365,4 +373,15 @@ int tell(const char *command_name, const gn_err *err)
         return EXIT_RUNTIME;
     }
     return EXIT_RUNTIME;
+}
+
+int tell_input(const char *command_name, const char *path, const gn_err *err)
+{
+    struct stat info;
+    const int status = tell(command_name, err);
+    if (err->status != GN_E_IO)
+        return status;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, R_OK) == 0
+               ? EXIT_RUNTIME
+               : EXIT_USAGE;
 }

@@ -53,7 +53,8 @@ parsed options_parse(const command *c, int argc, char **argv, text_list *rest);
 
 /* The value of an option as text that option_set reads back; list items end with a newline. */
 void option_text(const option *o, char *text, size_t room);
-bool option_set(const command *c, const option *o, const char *text);
+/* An exit status; other than 0: told on stderr. */
+int option_set(const command *c, const option *o, const char *text);
 
 const option *option_find(const command *c, const char *name);   /* NULL: there is none */
 const char *option_nearest(const command *c, const char *name);  /* NULL: none is near */
@@ -88,5 +89,8 @@ bool net_options_resolve(net_options *n, const char *command_name);
 
 /* Tells an error on stderr and returns the exit status that belongs to it. */
 int tell(const char *command_name, const gn_err *err);
+/* The same where reading `path` failed: a file that is there and may be read, and yet could not be,
+ * is the machine's failure and no wrong input. */
+int tell_input(const char *command_name, const char *path, const gn_err *err);
 
 #endif

@@ -26,12 +26,8 @@ int records_read(gn_games *games, const text_list *paths, int board_size,
                        .complain = complain, .user = &c};
     gn_err err;
     for (int i = 0; i < paths->count; i++)
-        if (gn_games_read(games, paths->item[i], &total, &err) != GN_OK) {
-            tell(command_name, &err);
-            /* What is there and cannot be read is no mistake of the user. */
-            const bool there = err.status == GN_E_IO && access(paths->item[i], F_OK) == 0;
-            return err.status == GN_E_NOMEM || there ? EXIT_RUNTIME : EXIT_USAGE;
-        }
+        if (gn_games_read(games, paths->item[i], &total, &err) != GN_OK)
+            return tell_input(command_name, paths->item[i], &err);
     if (c.count > COMPLAINTS_SHOWN)
         fprintf(stderr, "gomokunet %s: and %zu more\n", command_name, c.count - COMPLAINTS_SHOWN);
     if (total.fitted > 0)

@@ -77,12 +77,20 @@ static int evaluate(training *t, uint64_t step, gn_scores *scores)
     return EXIT_GOOD;
 }
 
-static int save(training *t, const char *name)
+/* The model under this name. */
+static int save_model(const training *t, const char *name)
 {
     gn_err err;
     char path[1100];
     snprintf(path, sizeof path, "%s/%s", t->options.out, name);
     return gn_session_save(t->session, path, &err) == GN_OK ? EXIT_GOOD : tell("train", &err);
+}
+
+/* The model, for whoever uses it now, and behind it the state. */
+static int save(training *t)
+{
+    const int status = save_model(t, "model.safetensors");
+    return status == EXIT_GOOD ? train_save_state(t, t->done) : status;
 }
 
 /* Keeps the best model.  Only evaluations every --eval-every steps count: the one at the end of a
@@ -98,7 +106,7 @@ static int judge(training *t, const gn_scores *scores)
     t->best_loss = loss;
     t->best_step = t->done;
     t->waited = 0;
-    return save(t, "best.safetensors");
+    return save_model(t, "best.safetensors");
 }
 
 static bool out_of_patience(const training *t)
@@ -146,6 +154,7 @@ static bool save_due(const training *t, bool evaluated)
     return evaluated || machine_seconds() - t->saved > SAVE_SECONDS;
 }
 
+/* Stops where a state of the steps done stands. */
 static int interrupted(training *t)
 {
     progress_break(&t->bar);
@@ -162,16 +171,13 @@ static int after_step(training *t, const gn_step_result *r, double speed, gn_sco
     int status = due ? evaluate(t, t->done, last) : EXIT_GOOD;
     if (status != EXIT_GOOD)
         return status;
-    metrics_step(t, t->done, r, gn_rate_at(&t->rate, t->done - 1), speed,
-                 due && t->held_out.count > 0 ? last : NULL);
-    if (due)
+    status = metrics_step(t, t->done, r, gn_rate_at(&t->rate, t->done - 1), speed,
+                          due && t->held_out.count > 0 ? last : NULL);
+    if (status == EXIT_GOOD && due)
         status = judge(t, last);
     const bool stop = machine_interrupted();
-    if (status == EXIT_GOOD && (stop || save_due(t, due))) {
-        status = save(t, "model.safetensors");
-        if (status == EXIT_GOOD)
-            status = train_save_state(t, t->done);
-    }
+    if (status == EXIT_GOOD && (stop || save_due(t, due)))
+        status = save(t);
     if (due || stop)
         metrics_curve(t);
     return status == EXIT_GOOD && stop ? interrupted(t) : status;
@@ -226,6 +232,7 @@ static int finish(training *t, const gn_scores *before, const gn_scores *after)
 static int run(training *t)
 {
     gn_scores before = {0}, after = {0};
+    machine_catch_interrupts();
     int status = t->options.resume != NULL ? train_find_state(t) : EXIT_GOOD;
     const bool init = t->options.init != NULL && t->state == NULL; /* a resumed run has its own */
     if (status == EXIT_GOOD && init) status = train_init_network(t);
@@ -241,18 +248,24 @@ static int run(training *t)
     if (status == EXIT_GOOD) status = train_make_folder(t);
     if (status == EXIT_GOOD) status = train_load_data(t);
     if (status == EXIT_GOOD) status = train_build(t);
+    if (status == EXIT_GOOD && t->state == NULL) status = train_forget_states(t);
     if (status == EXIT_GOOD && init) status = train_init_weights(t);
     if (status == EXIT_GOOD) status = metrics_open(t);
-    if (status == EXIT_GOOD && t->state == NULL) metrics_config(t);
+    if (status == EXIT_GOOD && t->state == NULL) status = metrics_config(t);
     if (status == EXIT_GOOD && t->state != NULL) status = train_load_state(t);
     if (status != EXIT_GOOD)
         return status;
     t->started = machine_seconds();
-    machine_catch_interrupts();
     if (t->options.profile)
         profile_start(&t->profile, t->session, &t->config.optimizer);
-    status = evaluate(t, t->first, &before);
+    t->done = t->first;
+    if (!machine_interrupted())
+        status = evaluate(t, t->first, &before);
     after = before;
+    if (status == EXIT_GOOD && machine_interrupted()) {
+        status = save(t);
+        return status == EXIT_GOOD ? interrupted(t) : status;
+    }
     if (status == EXIT_GOOD) status = loop(t, &after);
     if (t->options.profile) profile_print(t->text, &t->profile);
     if (t->options.profile && t->options.json) profile_json(stdout, &t->profile);
@@ -277,7 +290,8 @@ int command_train(int argc, char **argv)
         {"epochs", OPT_INT, &o->epochs, 1, 1e6, "N", "passes over the positions"},
         {"steps", OPT_INT, &o->steps, 1, 2e9, "N", "steps, instead of epochs"},
         {"lr", OPT_REAL, &o->lr, 0, 0, "X", "learning rate"},
-        {"lr-schedule", OPT_TEXT, &o->schedule, 0, 0, "constant|step:N:FACTOR|cosine:WARMUP[:MIN]", "over the steps"},
+        {"lr-schedule", OPT_TEXT, &o->schedule, 0, 0,
+         "constant|step:N:FACTOR|cosine:WARMUP[:MIN]", "over the steps"},
         {"optimizer", OPT_TEXT, &o->optimizer, 0, 0, "adamw|sgd", "how to step"},
         {"weight-decay", OPT_REAL, &o->weight_decay, 0, 0, "X", "of all tensors"},
         {"momentum", OPT_REAL, &o->momentum, 0, 0, "X", "of sgd"},

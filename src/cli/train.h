@@ -65,13 +65,14 @@ int train_init_weights(training *t); /* into the session */
 int train_find_state(training *t);  /* with --resume: opens the newest sound state, sets options */
 int train_load_state(training *t);  /* into the session; sets `first` */
 int train_save_state(training *t, uint64_t step);
+int train_forget_states(training *t); /* of an earlier run in the same folder */
 
 /* --- metrics.c: the JSON lines, on stdout and in the run folder ------------------------------- */
 int metrics_open(training *t); /* a resumed run's file is cut to what its state knows */
 long metrics_position(training *t); /* bytes so far, synced; -1: told on stderr */
-void metrics_config(training *t);
-void metrics_step(training *t, uint64_t step, const gn_step_result *r, double rate,
-                  double positions_per_second, const gn_scores *scores);
+int metrics_config(training *t);
+int metrics_step(training *t, uint64_t step, const gn_step_result *r, double rate,
+                 double positions_per_second, const gn_scores *scores);
 void metrics_curve(training *t); /* redraws curves.svg; a failure is told, and costs no run */
 
 #endif

@@ -12,21 +12,39 @@
 #include "cli/train.h"
 
 /* Cuts the metrics of a resumed run to what its state knows of, so that no line stands twice. */
+static bool cut(FILE *f, const char *path, const char *known)
+{
+    const long bytes = known == NULL ? 0 : strtol(known, NULL, 10);
+    if (fseek(f, 0, SEEK_END) != 0)
+        return false;
+    const long there = ftell(f);
+    if (there >= 0 && there < bytes)
+        fprintf(stderr, "gomokunet train: %s: the state knows of %ld bytes, %ld are there: earlier "
+                "lines are missing\n", path, bytes, there);
+    const long kept = there < bytes ? there : bytes;
+    return kept >= 0 && ftruncate(fileno(f), (off_t)kept) == 0 && fseek(f, kept, SEEK_SET) == 0;
+}
+
 static FILE *open_lines(const training *t, const char *path)
 {
-    const char *text = t->state == NULL ? NULL : gn_reader_metadata(t->state, "metrics_bytes");
     FILE *f = fopen(path, t->state == NULL ? "w" : "r+");
-    const long bytes = text == NULL ? 0 : strtol(text, NULL, 10);
-    if (f != NULL && (fseek(f, 0, SEEK_END) != 0 || ftell(f) < bytes)) {
+    if (f == NULL && t->state != NULL && errno == ENOENT)
+        f = fopen(path, "w");
+    if (f != NULL && t->state != NULL &&
+        !cut(f, path, gn_reader_metadata(t->state, "metrics_bytes"))) {
+        const int cause = errno;
         fclose(f);
-        errno = ENODATA; /* lines are missing that the state knows of */
-        return NULL;
-    }
-    if (f != NULL && (ftruncate(fileno(f), (off_t)bytes) != 0 || fseek(f, bytes, SEEK_SET) != 0)) {
-        fclose(f);
+        errno = cause;
         return NULL;
     }
     return f;
+}
+
+static int cannot_write(const training *t)
+{
+    fprintf(stderr, "gomokunet train: %s/metrics.jsonl: cannot write: %s\n", t->options.out,
+            strerror(errno));
+    return EXIT_RUNTIME;
 }
 
 long metrics_position(training *t)
@@ -36,24 +54,32 @@ long metrics_position(training *t)
                       fsync(fileno(t->metrics)) == 0;
     const long position = good ? ftell(t->metrics) : -1;
     if (position < 0)
-        fprintf(stderr, "gomokunet train: %s/metrics.jsonl: cannot write: %s\n", t->options.out,
-                strerror(errno));
+        cannot_write(t);
     return position;
 }
 
-/* config.json holds all options, so that --config repeats the run, and what made it. */
-static bool write_config(const training *t, const char *path)
+/* config.json holds all options, so that --config repeats the run, and what made it; a resumed run
+ * takes them from its state. */
+static gn_status write_config(const training *t, const char *path, gn_err *err)
 {
-    FILE *f = fopen(path, "w");
-    if (f == NULL)
-        return false;
-    fputs("{\n  \"about\":{", f);
-    info_versions(f);
-    fputs("},\n  ", f);
-    options_json(f, t->command, ",\n  ");
-    fputs("\n}\n", f);
-    const bool good = ferror(f) == 0;
-    return fclose(f) == 0 && good;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    if (memory != NULL) {
+        fputs("{\n  \"about\":{", memory);
+        info_versions(memory);
+        fputs("},\n  ", memory);
+        options_json(memory, t->command, ",\n  ");
+        fputs("\n}\n", memory);
+    }
+    const bool complete = memory != NULL && ferror(memory) == 0;
+    gn_status st = GN_OK;
+    if ((memory != NULL && fclose(memory) != 0) || !complete || size == 0)
+        st = gn_fail(err, GN_E_NOMEM, "%s: no memory to write it", path);
+    if (st == GN_OK)
+        st = gn_file_write(path, text, size, err);
+    free(text);
+    return st;
 }
 
 int metrics_open(training *t)
@@ -61,14 +87,11 @@ int metrics_open(training *t)
     gn_err err;
     char path[1100];
     snprintf(path, sizeof path, "%s/config.json", t->options.out);
-    if (write_config(t, path)) {
-        snprintf(path, sizeof path, "%s/metrics.jsonl", t->options.out);
-        t->metrics = open_lines(t, path);
-    }
-    if (t->metrics != NULL)
-        return EXIT_GOOD;
-    gn_fail(&err, GN_E_IO, "%s: cannot write: %s", path, strerror(errno));
-    return tell("train", &err);
+    if (write_config(t, path, &err) != GN_OK)
+        return tell("train", &err);
+    snprintf(path, sizeof path, "%s/metrics.jsonl", t->options.out);
+    t->metrics = open_lines(t, path);
+    return t->metrics != NULL ? EXIT_GOOD : cannot_write(t);
 }
 
 static void config_line(FILE *out, training *t)
@@ -81,11 +104,12 @@ static void config_line(FILE *out, training *t)
     fputs("}\n", out);
 }
 
-void metrics_config(training *t)
+int metrics_config(training *t)
 {
     config_line(t->metrics, t);
     if (t->options.json)
         config_line(stdout, t);
+    return fflush(t->metrics) == 0 ? EXIT_GOOD : cannot_write(t);
 }
 
 typedef struct member {
@@ -103,8 +127,8 @@ static void members(FILE *out, const member *list, size_t count)
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-void metrics_step(training *t, uint64_t step, const gn_step_result *r, double rate,
-                  double positions_per_second, const gn_scores *s)
+int metrics_step(training *t, uint64_t step, const gn_step_result *r, double rate,
+                 double positions_per_second, const gn_scores *s)
 {
     const double per_epoch = (double)t->sampler.per_epoch;
     FILE *outs[2] = {t->metrics, t->options.json ? stdout : NULL};
@@ -125,8 +149,10 @@ void metrics_step(training *t, uint64_t step, const gn_step_result *r, double ra
             fprintf(outs[i], ",\"eval_positions\":%zu", s->positions);
         }
         fputs("}\n", outs[i]);
-        fflush(outs[i]);
     }
+    if (t->options.json)
+        fflush(stdout); /* its failures are told at the end of the program */
+    return fflush(t->metrics) == 0 && !ferror(t->metrics) ? EXIT_GOOD : cannot_write(t);
 }
 
 void metrics_curve(training *t)

@@ -28,6 +28,8 @@ int train_make_folder(training *t)
                 "folder as --out\n", config, t->options.out);
         return EXIT_USAGE;
     }
+    if (t->state != NULL)
+        return EXIT_GOOD; /* a state was read there: were it gone, a new folder would hide that */
     return machine_make_folder(t->options.out, &err) == GN_OK ? EXIT_GOOD : tell("train", &err);
 }
 

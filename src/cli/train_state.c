@@ -42,26 +42,40 @@ static void path_of(const char *run, uint64_t step, char *path)
     snprintf(path, PATH_ROOM, "%s/state/step-%012" PRIu64 ".safetensors", run, step);
 }
 
-/* The steps of the states in a run folder, newest first; -1 and errno where it cannot be read. */
-static int list_states(const char *run, uint64_t steps[MAX_STATES])
+typedef enum entry_kind { OTHER, STATE, TORN } entry_kind; /* TORN: a temporary file of a killed run */
+
+static entry_kind kind_of(const char *name, uint64_t *step)
+{
+    char *end;
+    if (strncmp(name, "step-", 5) != 0)
+        return OTHER;
+    *step = strtoull(name + 5, &end, 10);
+    return end == name + 5                         ? OTHER
+           : strcmp(end, ".safetensors") == 0      ? STATE
+           : strcmp(end, ".safetensors.tmp") == 0 ? TORN
+                                                   : OTHER;
+}
+
+/* The steps of the states in a run folder, newest first; -1 with errno where it cannot be read. */
+static int list_states(const char *run, uint64_t steps[MAX_STATES], entry_kind kind)
 {
     char path[PATH_ROOM];
     snprintf(path, sizeof path, "%s/state", run);
     DIR *folder = opendir(path);
-    int count = folder == NULL ? -1 : 0;
-    for (struct dirent *e; folder != NULL && (e = readdir(folder)) != NULL && count < MAX_STATES;) {
-        char *end;
-        if (strncmp(e->d_name, "step-", 5) != 0)
-            continue;
-        const uint64_t step = strtoull(e->d_name + 5, &end, 10);
-        if (end > e->d_name + 5 && strcmp(end, ".safetensors") == 0)
+    if (folder == NULL)
+        return -1;
+    int count = 0;
+    errno = 0;
+    for (struct dirent *e; count < MAX_STATES && (e = readdir(folder)) != NULL;) {
+        uint64_t step;
+        if (kind_of(e->d_name, &step) == kind)
             steps[count++] = step;
     }
-    if (folder != NULL)
-        closedir(folder);
-    if (count > 0)
-        qsort(steps, (size_t)count, sizeof *steps, newest_first);
-    return count;
+    const int cause = count < MAX_STATES ? errno : 0;
+    closedir(folder);
+    qsort(steps, (size_t)count, sizeof *steps, newest_first);
+    errno = cause;
+    return cause == 0 ? count : -1;
 }
 
 /* --- Resuming ------------------------------------------------------------------------------ */
@@ -92,7 +106,7 @@ static bool is_bound(const training *t, const char *name)
            strncmp(schedule, "cosine", 6) == 0;
 }
 
-static bool restore_option(const training *t, int index)
+static int restore_option(const training *t, int index)
 {
     const option *o = &t->command->options[index];
     char key[80];
@@ -100,23 +114,19 @@ static bool restore_option(const training *t, int index)
     const char *text = gn_reader_metadata(t->state, key);
     if (t->command->given[index]) {
         if (is_free(o->name) && !is_bound(t, o->name))
-            return true;
+            return EXIT_GOOD;
         fprintf(stderr, "gomokunet train: --%s belongs to the run that is resumed and cannot be "
                 "changed; start a new one for that\n", o->name);
-        return false;
+        return EXIT_USAGE;
     }
     /* --use-checkpoint given anew counts, not the policy that the run was started with. */
     if (strcmp(o->name, "checkpoint") == 0 && given(t->command, "use-checkpoint"))
-        return true;
-    if (text == NULL || option_set(t->command, o, text))
-        return true;
-    fprintf(stderr, "gomokunet train: %s: cannot restore --%s \"%.100s\"\n", t->state_path, o->name,
-            text);
-    return false;
+        return EXIT_GOOD;
+    return text == NULL ? EXIT_GOOD : option_set(t->command, o, text);
 }
 
 /* Opens a state and checks all of it; a word on stderr where it is not sound. */
-static bool open_state(training *t, uint64_t step)
+static gn_status open_state(training *t, uint64_t step)
 {
     gn_err err;
     path_of(t->options.resume, step, t->state_path);
@@ -124,34 +134,38 @@ static bool open_state(training *t, uint64_t step)
     if (st == GN_OK)
         st = gn_state_check(t->state, t->state_path, &err);
     if (st == GN_OK)
-        return true;
+        return GN_OK;
     gn_reader_close(t->state);
     t->state = NULL;
-    fprintf(stderr, "gomokunet train: %s; looking for an older state\n", err.text);
-    return false;
+    fprintf(stderr, "gomokunet train: %s%s\n", err.text,
+            st == GN_E_NOMEM ? "" : "; looking for an older state");
+    return st;
 }
 
 int train_find_state(training *t)
 {
     uint64_t steps[MAX_STATES];
-    const int count = list_states(t->options.resume, steps);
-    if (count < 0 && errno != ENOENT) {
+    const int count = list_states(t->options.resume, steps, STATE);
+    if (count < 0 && errno != ENOENT && errno != ENOTDIR) {
         fprintf(stderr, "gomokunet train: --resume %s: cannot read its state folder: %s\n",
                 t->options.resume, strerror(errno));
         return EXIT_RUNTIME;
     }
-    for (int i = 0; i < count && t->state == NULL; i++)
-        open_state(t, steps[i]);
-    if (t->state == NULL) {
+    gn_status st = GN_E_FORMAT;
+    for (int i = 0; i < count && st != GN_OK && st != GN_E_NOMEM; i++)
+        st = open_state(t, steps[i]);
+    if (st == GN_E_NOMEM)
+        return EXIT_RUNTIME; /* an older state would need as much */
+    if (st != GN_OK) {
         fprintf(stderr, "gomokunet train: --resume %s: no sound state in its state folder\n",
                 t->options.resume);
-        return EXIT_USAGE;
+        return st == GN_E_IO ? EXIT_RUNTIME : EXIT_USAGE;
     }
-    for (int i = 0; i < t->command->count; i++)
-        if (!restore_option(t, i))
-            return t->command->given[i] ? EXIT_USAGE : EXIT_RUNTIME;
+    int status = EXIT_GOOD;
+    for (int i = 0; i < t->command->count && status == EXIT_GOOD; i++)
+        status = restore_option(t, i);
     t->options.out = t->options.resume;
-    return EXIT_GOOD;
+    return status;
 }
 
 /* What was judged so far; a state made without held-out games says 0 steps. */
@@ -181,15 +195,51 @@ int train_load_state(training *t)
 
 /* --- Saving -------------------------------------------------------------------------------- */
 
-static void remove_old(const training *t)
+static void remove_state(const training *t, uint64_t step, const char *ending)
+{
+    char path[PATH_ROOM + 8];
+    path_of(t->options.out, step, path);
+    strcat(path, ending);
+    unlink(path);
+}
+
+/* Keeps the state of `step` and the one before it.  Newer ones are what this run passed over as
+ * damaged; temporary files, what a killed run left. */
+static void remove_old(const training *t, uint64_t step)
 {
     uint64_t steps[MAX_STATES];
-    const int count = list_states(t->options.out, steps);
-    for (int i = GENERATIONS; i < count; i++) {
-        char path[PATH_ROOM];
-        path_of(t->options.out, steps[i], path);
-        unlink(path);
-    }
+    int count = list_states(t->options.out, steps, STATE), kept = 0;
+    for (int i = 0; i < count; i++)
+        if (steps[i] > step || kept == GENERATIONS)
+            remove_state(t, steps[i], "");
+        else
+            kept++;
+    count = list_states(t->options.out, steps, TORN);
+    for (int i = 0; i < count; i++)
+        remove_state(t, steps[i], ".tmp");
+}
+
+/* A run folder holds one run: a new one begins without the states of an earlier one, which would
+ * not go with its metrics.  The folder of states is made here and never again: had somebody moved
+ * the run folder away, saving into a new one would hide that. */
+int train_forget_states(training *t)
+{
+    gn_err err;
+    char path[PATH_ROOM];
+    uint64_t steps[MAX_STATES];
+    snprintf(path, sizeof path, "%s/state", t->options.out);
+    if (machine_make_folder(path, &err) != GN_OK)
+        return tell("train", &err);
+    for (int count; (count = list_states(t->options.out, steps, STATE)) != 0;)
+        for (int i = 0; i < (count < 0 ? 1 : count); i++) {
+            path_of(t->options.out, count < 0 ? 0 : steps[i], path);
+            if (count > 0 && unlink(path) == 0)
+                continue;
+            gn_fail(&err, GN_E_IO, "%s: cannot remove the state of an earlier run: %s", path,
+                    strerror(errno));
+            return tell("train", &err);
+        }
+    return EXIT_GOOD;
 }
 
 int train_save_state(training *t, uint64_t step)
@@ -217,17 +267,10 @@ int train_save_state(training *t, uint64_t step)
     snprintf(values[count], TEXT, "%a %" PRIu64 " %" PRIu64, t->best_loss, t->best_step, t->waited);
     notes[count] = (gn_note){"best", values[count]};
     char path[PATH_ROOM];
-    snprintf(path, sizeof path, "%s/state", t->options.out);
-    /* A run folder that someone removed is not made anew: its metrics would be lost silently. */
-    gn_status st = machine_is_folder(t->options.out)
-                       ? machine_make_folder(path, &err)
-                       : gn_fail(&err, GN_E_IO, "%s: the run folder is gone", t->options.out);
     path_of(t->options.out, step, path);
-    if (st == GN_OK)
-        st = gn_session_save_state(t->session, path, step, notes, count + 1, &err);
-    if (st != GN_OK)
+    if (gn_session_save_state(t->session, path, step, notes, count + 1, &err) != GN_OK)
         return tell("train", &err);
-    remove_old(t);
+    remove_old(t, step);
     t->saved = machine_seconds();
     return EXIT_GOOD;
 }

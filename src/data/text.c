@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "data/game.h"
 #include "data/record.h"
+#include "io/file.h"
 
 static bool is_blank(char c)
 {
@@ -146,29 +148,32 @@ static bool write_games(const gn_games *games, gzFile file)
     return good;
 }
 
-gn_status gn_games_write(const gn_games *games, const char *path, gn_err *err)
+/* Through a second descriptor of the temporary file, since zlib closes the one that it is given. */
+static gn_status write_file(gn_temp *temp, const gn_games *games, const char *path, gn_err *err)
 {
-    static const char ending[] = ".tmp";
-    const size_t length = strlen(path);
-    char *temporary = malloc(length + sizeof ending);
-    if (temporary == NULL)
-        return gn_fail(err, GN_E_NOMEM, "%s: no memory for its name", path);
-    memcpy(temporary, path, length);
-    memcpy(temporary + length, ending, sizeof ending);
-
     errno = 0;
-    gzFile file = gzopen(temporary, gn_text_ends(path, ".gz") ? "wb9" : "wbT");
+    const int descriptor = dup(fileno(temp->file));
+    gzFile file = descriptor < 0 ? NULL
+                                 : gzdopen(descriptor, gn_text_ends(path, ".gz") ? "wb9" : "wbT");
     bool good = file != NULL && write_games(games, file);
     if (file != NULL)
         good = gzclose(file) == Z_OK && good; /* the last bytes go out here */
-    good = good && rename(temporary, path) == 0;
-    gn_status st = GN_OK;
-    if (!good) {
-        st = gn_fail(err, GN_E_IO, "%s: cannot write it: %s", path,
-                     errno != 0 ? strerror(errno) : "no memory");
-        if (file != NULL)
-            remove(temporary);
-    }
-    free(temporary);
+    else if (descriptor >= 0)
+        close(descriptor);
+    if (good)
+        return GN_OK;
+    return gn_fail(err, errno == 0 || errno == ENOMEM ? GN_E_NOMEM : GN_E_IO,
+                   "%s: cannot write it: %s", path, errno != 0 ? strerror(errno) : "no memory");
+}
+
+gn_status gn_games_write(const gn_games *games, const char *path, gn_err *err)
+{
+    gn_temp temp;
+    gn_status st = gn_temp_open(&temp, path, err);
+    if (st == GN_OK)
+        st = write_file(&temp, games, path, err);
+    if (st == GN_OK)
+        return gn_temp_commit(&temp, err);
+    gn_temp_abandon(&temp);
     return st;
 }

@@ -25,7 +25,8 @@ gn_status gn_file_open(FILE **out, uint64_t *size, const char *path, gn_err *err
     *out = NULL;
     FILE *file = fopen(path, "rb");
     if (file == NULL)
-        return gn_fail(err, GN_E_IO, "%s: cannot open: %s", path, strerror(errno));
+        return gn_fail(err, errno == ENOMEM ? GN_E_NOMEM : GN_E_IO, "%s: cannot open: %s", path,
+                       strerror(errno));
 
     struct stat info;
     if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -109,13 +110,13 @@ static int sync_descriptor(int descriptor)
 }
 
 /* Makes the rename of `path`, whose text it spoils, durable.  A value of errno, 0 where all is
- * well; a folder that cannot be opened or a file system that cannot sync one (EINVAL) is no
- * reason to fail. */
+ * well; a folder that may be written but not read, or a file system that cannot sync one (EINVAL)
+ * is no reason to fail. */
 static int sync_folder(char *path)
 {
     int descriptor = open(dirname(path), O_RDONLY | O_DIRECTORY);
     if (descriptor < 0)
-        return 0;
+        return errno == EACCES || errno == EPERM ? 0 : errno;
     int cause = sync_descriptor(descriptor);
     close(descriptor);
     return cause == EINVAL || cause == ENOTSUP ? 0 : cause;

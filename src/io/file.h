@@ -1,4 +1,4 @@
-/* Whole files, and files that appear complete or not at all.  Internal to src/io.
+/* Whole files, and files that appear complete or not at all.  Internal to the library.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef GN_IO_FILE_H

@@ -199,6 +199,7 @@ static gn_status begin(gn_writer *w)
             ;
         complete = ferror(memory) == 0;
         complete = fclose(memory) == 0 && complete;
+        complete = complete && text != NULL && size > GN_LENGTH_FIELD; /* no memory on closing */
     }
     if (!complete) {
         no_memory(w);

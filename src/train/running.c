@@ -70,9 +70,11 @@ static void look(void *user, const gn_event *event)
 const char *gn_first_not_finite(gn_engine *engine)
 {
     search s = {NULL};
+    void *user;
+    const gn_hook hook = gn_engine_hooked(engine, &user);
     gn_engine_hook(engine, look, &s);
     gn_engine_run(engine, NULL);
-    gn_engine_hook(engine, NULL, NULL);
+    gn_engine_hook(engine, hook, user);
     return s.found;
 }
 

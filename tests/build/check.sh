@@ -100,6 +100,8 @@ exact() { # the page, implemented afresh in plain Python, against the library: t
         "$PYTHON" -B tests/ports/exact/check.py "$out"
 }
 
+fault_injection() { make BUILD="$BUILD" faults; }
+
 clang_tests() { # the whole suite built by clang, and its own headers check
     local b=$BUILD/clang
     make -j2 BUILD="$b" CC=clang all test-programs "$b/digest" "$b/fuzz_exact" &&
@@ -119,6 +121,7 @@ check pytorch pytorch
 check matrix matrix
 check cpus tests/build/cpus.sh
 check exact exact
+check faults fault_injection
 check clang clang_tests
 check sanitizers sanitizers
 check threads threads
