@@ -122,8 +122,8 @@ static void make_files(void)
     must("'%s' %s >out 2>err && cp -r run ../near", at.program, NEW_RUN);
     must("'%s' %s >out 2>err && mv run ../far", at.program, GO_FAR);
     must("'%s' %s --steps %d >out 2>err && cp -r run ../start", at.program, NEW_RUN, STEP_START);
-    /* What a killed run may have left: a line without its state, a torn temporary file. */
-    must("printf '{\"step\":3,\"epoch\":9,\"lo' >>../start/metrics.jsonl && "
+    /* What a killed run may have left: lines without their state, a torn temporary file. */
+    must("tail -n 3 ../far/metrics.jsonl >>../start/metrics.jsonl && "
          "echo torn >../start/state/step-000000000003.safetensors.tmp && rm -rf run && "
          "cp -r ../start run");
     const double began = seconds();
@@ -163,9 +163,10 @@ int main(int argc, char **argv)
         return 2;
     }
     for (int i = 3; i < argc; i++) {
+        const bool more = i + 1 < argc;
         if (strcmp(argv[i], "--sample") == 0) sample = true;
-        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) seed = strtoull(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) only = argv[++i];
+        else if (strcmp(argv[i], "--seed") == 0 && more) seed = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--only") == 0 && more) only = argv[++i];
     }
     absolute(at.program, sizeof at.program, argv[1]);
     absolute(at.shim, sizeof at.shim, argv[2]);
@@ -186,8 +187,8 @@ int main(int argc, char **argv)
         const row *r = &rows[i];
         if (strstr(r->name, only) == NULL)
             continue;
-        if (r->sweep == SIZE_OF_DISK && system("mkdir -p m && mount -t tmpfs faults m 2>/dev/null && "
-                                               "umount m") != 0) {
+        if (r->sweep == SIZE_OF_DISK &&
+            system("mkdir -p m && mount -t tmpfs faults m 2>/dev/null && umount m") != 0) {
             printf("%-28s left out: this needs root and mount\n", r->name);
             continue;
         }
