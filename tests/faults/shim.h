@@ -7,9 +7,11 @@
 #include <dlfcn.h>
 #include <stddef.h>
 
-/* LOOK opens a file to read it, LIST a folder; from OPEN on they change something. */
+/* LOOK opens a file to read it, LIST a folder; from OPEN on they change something.  END is the end
+ * of the program: power may be lost there too. */
 enum call {
-    MEMORY, LIST, READ, LOOK, OPEN, WRITE, SYNC, RENAME, CLOSE, TRUNCATE, MKDIR, REMOVE, CHANGE
+    MEMORY, LIST, READ, LOOK, OPEN, WRITE, SYNC, RENAME, CLOSE, TRUNCATE, MKDIR, REMOVE, END,
+    CHANGE
 };
 enum { CALLS = CHANGE + 1, ALL_WELL = 0, SHORT = -1, KILL = -2, POWER = -3, MOVE = -4 };
 
