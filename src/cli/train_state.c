@@ -42,7 +42,8 @@ static void path_of(const char *run, uint64_t step, char *path)
     snprintf(path, PATH_ROOM, "%s/state/step-%012" PRIu64 ".safetensors", run, step);
 }
 
-typedef enum entry_kind { OTHER, STATE, TORN } entry_kind; /* TORN: a temporary file of a killed run */
+/* TORN: a temporary file of a killed run. */
+typedef enum entry_kind { OTHER, STATE, TORN } entry_kind;
 
 static entry_kind kind_of(const char *name, uint64_t *step)
 {

@@ -1,6 +1,6 @@
 /* Fault injection: every call of a short training run fails once, and nothing is lost.
  *
- *     faults PROGRAM SHIM [--sample] [--seed N] [--only TEXT]
+ *     faults PROGRAM SHIM [--sample] [--sanitized] [--seed N] [--only TEXT]
  *
  * A row of the table is a kind of fault at each n-th call (or moment).  Each trial runs the program
  * in a folder with a good older state or in an empty one.  It must end with exit status 3 and a
@@ -122,8 +122,8 @@ static void make_files(void)
     must("'%s' %s >out 2>err && cp -r run ../near", at.program, NEW_RUN);
     must("'%s' %s >out 2>err && mv run ../far", at.program, GO_FAR);
     must("'%s' %s --steps %d >out 2>err && cp -r run ../start", at.program, NEW_RUN, STEP_START);
-    /* What a killed run may have left: a line without its state, a torn temporary file. */
-    must("printf '{\"step\":3,\"epoch\":9,\"lo' >>../start/metrics.jsonl && "
+    /* What a killed run may have left: lines without their state, a torn temporary file. */
+    must("tail -n 3 ../far/metrics.jsonl >>../start/metrics.jsonl && "
          "echo torn >../start/state/step-000000000003.safetensors.tmp && rm -rf run && "
          "cp -r ../start run");
     const double began = seconds();
@@ -155,17 +155,20 @@ static void absolute(char *to, size_t room, const char *path)
 
 int main(int argc, char **argv)
 {
-    bool sample = false;
+    bool sample = false, sanitized = false;
     uint64_t seed = 1;
     const char *only = "";
     if (argc < 3) {
-        fprintf(stderr, "usage: faults PROGRAM SHIM [--sample] [--seed N] [--only TEXT]\n");
+        fprintf(stderr, "usage: faults PROGRAM SHIM [--sample] [--sanitized] [--seed N] "
+                "[--only TEXT]\n");
         return 2;
     }
     for (int i = 3; i < argc; i++) {
+        const bool more = i + 1 < argc;
         if (strcmp(argv[i], "--sample") == 0) sample = true;
-        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) seed = strtoull(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) only = argv[++i];
+        else if (strcmp(argv[i], "--sanitized") == 0) sanitized = true;
+        else if (strcmp(argv[i], "--seed") == 0 && more) seed = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--only") == 0 && more) only = argv[++i];
     }
     absolute(at.program, sizeof at.program, argv[1]);
     absolute(at.shim, sizeof at.shim, argv[2]);
@@ -184,10 +187,11 @@ int main(int argc, char **argv)
     tally sum = {0};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const row *r = &rows[i];
-        if (strstr(r->name, only) == NULL)
+        /* A sanitizer's shadow memory needs all address space. */
+        if (strstr(r->name, only) == NULL || (sanitized && r->sweep == BYTES_OF_MEMORY))
             continue;
-        if (r->sweep == SIZE_OF_DISK && system("mkdir -p m && mount -t tmpfs faults m 2>/dev/null && "
-                                               "umount m") != 0) {
+        if (r->sweep == SIZE_OF_DISK &&
+            system("mkdir -p m && mount -t tmpfs faults m 2>/dev/null && umount m") != 0) {
             printf("%-28s left out: this needs root and mount\n", r->name);
             continue;
         }

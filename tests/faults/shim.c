@@ -1,10 +1,10 @@
 /* A shim to preload: counts a program's calls and makes the one that is asked for go wrong.
  *
- * Why streams are built here anew: inside the C library, fwrite and fclose reach the system by names
- * that cannot be taken over.  So fopen gives a stream of our own (fopencookie), whose reading and
- * writing comes back to this file.
+ * Why streams are built here anew: inside the C library, fwrite and fclose reach the system by
+ * names that cannot be taken over.  So fopen gives a stream of our own (fopencookie), whose reading
+ * and writing comes back to shim_files.c.
  *
- *     FAULT=CALLS:N:EFFECT   the N-th of these calls, counted from 1; "+" before EFFECT: all behind too
+ *     FAULT=CALLS:N:EFFECT   the N-th of these calls, from 1; "+" before EFFECT: all behind it too
  *     FAULT_BUDGET=BYTES     the disk is full after so many bytes
  *     FAULT_MEMORY=BYTES     so much address space is left: mmap and brk fail then
  *     FAULT_FOLDER=PATH      what effect "move" moves to PATH.moved
@@ -12,10 +12,11 @@
  *     FAULT_PROMISED=PATH    where "kill" and "power" write the step of the last state that the
  *                            program counts as saved: it went on to something else behind it
  *
- * CALLS is one name of the list below, or "change": all that change a file or a folder.  EFFECT is a
- * number of errno, "short" (half of the bytes are written), "kill", "power" (what was not synced is
- * lost, then killed) or "move".
- * What it does not do: count what libgomp calls, which ends the program by itself without memory.
+ * CALLS is one name of the list below, or "change": all that change a file or a folder.  EFFECT is
+ * a number of errno, "short" (half of the bytes are written), "kill", "power" (what was not synced
+ * is lost, then killed) or "move".
+ * What it does not do: count what libgomp asks for, which by itself ends a program that has no
+ * memory.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -30,8 +31,9 @@
 
 #include "shim.h"
 
-static const char *const call_name[CALLS] = {"memory", "list", "read", "look", "open", "write", "sync", "rename",
-                                             "close", "truncate", "mkdir", "remove", "change"};
+static const char *const call_name[CALLS] = {
+    "memory", "list",   "read",  "look",     "open",  "write",  "sync",
+    "rename", "close", "truncate", "mkdir", "remove", "end", "change"};
 
 struct fault fault = {.call = -1, .budget = -1};
 static long counts[CALLS];
@@ -62,7 +64,7 @@ static void write_promised(void)
 
 static int is_change(int call)
 {
-    return call >= OPEN && call <= REMOVE;
+    return call >= OPEN && call <= END;
 }
 
 static int move_folder(void)
@@ -162,6 +164,7 @@ __attribute__((constructor)) static void arm(void)
 __attribute__((destructor)) static void tell(void)
 {
     const char *path = getenv("FAULT_COUNTS");
+    strike(END);
     armed = 0;
     FILE *f = path != NULL ? fopen(path, "w") : NULL;
     for (int i = 0; f != NULL && i < CALLS; i++)

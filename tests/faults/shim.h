@@ -7,7 +7,12 @@
 #include <dlfcn.h>
 #include <stddef.h>
 
-enum call { MEMORY, LIST, READ, LOOK, OPEN, WRITE, SYNC, RENAME, CLOSE, TRUNCATE, MKDIR, REMOVE, CHANGE };
+/* LOOK opens a file to read it, LIST a folder; from OPEN on they change something.  END is the end
+ * of the program: power may be lost there too. */
+enum call {
+    MEMORY, LIST, READ, LOOK, OPEN, WRITE, SYNC, RENAME, CLOSE, TRUNCATE, MKDIR, REMOVE, END,
+    CHANGE
+};
 enum { CALLS = CHANGE + 1, ALL_WELL = 0, SHORT = -1, KILL = -2, POWER = -3, MOVE = -4 };
 
 extern struct fault {

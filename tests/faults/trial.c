@@ -106,7 +106,9 @@ static long stopped_at(const ending *e)
 /* The run goes on; sometimes with other threads and another policy.  NULL: to the same bits. */
 static const char *judge_state(const row *r, const ending *first, long number)
 {
-    const char *more = number % 8 == 3 ? " --threads 2" : number % 8 == 6 ? " --checkpoint block" : "";
+    const char *more = number % 8 == 3   ? " --threads 2"
+                       : number % 8 == 6 ? " --checkpoint block"
+                                         : "";
     char line[200];
     if (r->stake == OLD_STATE && system("diff -rq ../start run >/dev/null 2>&1") == 0)
         return NULL; /* nothing was touched */
