@@ -60,15 +60,17 @@ gn_status gn_games_add(gn_games *games, const char *source, int size, gn_rule ru
 typedef struct gn_import {
     bool strict;    /* the first malformed game ends the import with GN_E_FORMAT */
     int board_size; /* games of another size are counted and left out; 0 takes all */
+    bool fit_board; /* but a game of a larger board whose stones fit is moved into a box of it */
     void (*complain)(void *user, const char *text);
     void *user;
-    size_t files, games, malformed, other_size; /* counted */
+    size_t files, games, malformed, other_size, fitted; /* counted */
 } gn_import;
 
 /* Reads a file or, recursively and in byte order of the names, a folder.  Files are told by their
- * names: .psq, .gomoku (our text format, docs/data.md), each also with .gz; others and hidden ones
- * in a folder are passed over, one named outright is GN_E_FORMAT.  GN_E_DATA where nothing usable
- * is under this path, GN_E_IO, GN_E_NOMEM.  On failure `games` keeps what was read before. */
+ * names: .psq, .gomoku (our text format, docs/data.md), .json (WinePy's), each also with .gz;
+ * others and hidden ones in a folder are passed over, one named outright is GN_E_FORMAT.  GN_E_DATA
+ * where nothing usable is under this path, GN_E_IO, GN_E_NOMEM.  On failure `games` keeps what was
+ * read before. */
 gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn_err *err);
 
 /* Writes all games in our text format (gz-compressed where path ends in .gz) to `path` + ".tmp",

@@ -74,9 +74,8 @@ static gn_status take_moves(const gn_lines *lines, const char *at, int size, uin
 static gn_status read_game(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err)
 {
     const char *at = lines->text;
-    int size, opening, count;
-    gn_rule rule;
-    uint16_t moves[GN_MAX_CELLS];
+    int size;
+    gn_record record;
     skip_blanks(&at);
     if (!take_field(&at, &size))
         return gn_lines_fail(lines, err, "'%s', expected a board size of %d to %d",
@@ -84,37 +83,30 @@ static gn_status read_game(gn_games *games, gn_lines *lines, gn_import *import, 
     if (size < GN_MIN_BOARD || size > GN_MAX_BOARD)
         return gn_lines_fail(lines, err, "board size %d, expected %d to %d", size,
                              (int)GN_MIN_BOARD, (int)GN_MAX_BOARD);
-    if (!take_rule(&at, &rule))
+    record.size = size;
+    if (!take_rule(&at, &record.rule))
         return gn_lines_fail(lines, err, "rule '%s', expected freestyle, standard or renju",
                              gn_quoted(at).text);
-    if (!take_field(&at, &opening))
+    if (!take_field(&at, &record.opening))
         return gn_lines_fail(lines, err, "'%s', expected the plies of the forced opening",
                              gn_quoted(at).text);
-    gn_status st = take_moves(lines, at, size, moves, &count, err);
+    gn_status st = take_moves(lines, at, size, record.moves, &record.count, err);
     if (st != GN_OK)
         return st;
-    if (import->board_size != 0 && size != import->board_size) {
-        import->other_size++;
-        return GN_OK;
-    }
-    gn_err cause;
-    st = gn_games_add(games, lines->path, size, rule, opening, moves, count, &cause);
-    import->games += st == GN_OK;
-    if (st == GN_E_FORMAT)
-        return gn_lines_fail(lines, err, "%s", cause.text);
-    return st == GN_OK ? GN_OK : gn_fail(err, st, "%s", cause.text);
+    return gn_import_record(games, lines, import, &record, err);
 }
 
 gn_status gn_text_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err)
 {
-    const size_t old_count = games->count, old_moves = games->move_count, old_games = import->games;
+    const size_t old_count = games->count, old_moves = games->move_count;
+    const gn_import old = *import;
     for (;;) {
         bool more;
         gn_status st = gn_lines_next(lines, &more, err);
         if (st == GN_E_FORMAT) { /* broken compression: what was read of this file is not safe */
             games->count = old_count;
             games->move_count = old_moves;
-            import->games = old_games;
+            *import = old;
             return gn_import_reject(import, err);
         }
         if (st != GN_OK || !more)
