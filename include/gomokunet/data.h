@@ -64,6 +64,7 @@ typedef struct gn_import {
     void (*complain)(void *user, const char *text);
     void *user;
     size_t files, games, malformed, other_size, fitted; /* counted */
+    bool cached; /* gn_games_read_cached found the games in its cache */
 } gn_import;
 
 /* Reads a file or, recursively and in byte order of the names, a folder.  Files are told by their
@@ -72,6 +73,13 @@ typedef struct gn_import {
  * where nothing usable is under this path, GN_E_IO, GN_E_NOMEM.  On failure `games` keeps what was
  * read before. */
 gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn_err *err);
+
+/* The same for several paths, through a file that keeps their games: where it was written for the
+ * same files (paths, sizes, times of change) and options, they are not opened.  Otherwise they are
+ * read and the file is written.  Malformed games are counted from the cache, not told again.
+ * GN_E_FORMAT also where `cache` is a file, but no cache. */
+gn_status gn_games_read_cached(gn_games *games, const char *const *paths, size_t count,
+                               const char *cache, gn_import *import, gn_err *err);
 
 /* Writes all games in our text format (gz-compressed where path ends in .gz) to `path` + ".tmp",
  * then renames it. */

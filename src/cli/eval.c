@@ -12,7 +12,8 @@ typedef struct eval_options {
     const char *model;
     text_list data, seen;
     int batch, threads;
-    bool json, strict;
+    records_options records;
+    bool json;
 } eval_options;
 
 static void print_scores(const gn_scores *s, bool json, const char *prefix)
@@ -89,15 +90,18 @@ static int run(const eval_options *o)
     if (st == GN_OK) st = gn_net_create(&net, &config, &err);
     if (st == GN_OK) st = gn_store_create(&store, net.tape, gn_table_fast(), false, &err);
     if (st == GN_OK) st = gn_model_load(o->model, &net, store, gn_table_fast(), &tracked, &err);
+    records_options records = o->records;
+    records.board_size = config.board_size;
     int status = EXIT_GOOD;
     if (st != GN_OK) {
         tell("eval", &err);
         status = st == GN_E_NOMEM ? EXIT_RUNTIME : EXIT_USAGE;
     }
     if (status == EXIT_GOOD)
-        status = records_read(&games, &o->data, config.board_size, o->strict, "eval");
+        status = records_read(&games, &o->data, &records, "eval");
+    records.cache = NULL; /* it is for --data */
     if (status == EXIT_GOOD && o->seen.count > 0)
-        status = records_read(&seen, &o->seen, config.board_size, o->strict, "eval");
+        status = records_read(&seen, &o->seen, &records, "eval");
     if (status == EXIT_GOOD)
         status = score_games(o, &net, store, &games, &seen);
     gn_games_free(&games);
@@ -117,7 +121,7 @@ int command_eval(int argc, char **argv)
          "records trained on: also score what they do not hold"},
         {"batch-size", OPT_INT, &o.batch, 1, 1 << 20, "N", "positions at a time"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads"},
-        {"strict", OPT_FLAG, &o.strict, 0, 0, NULL, "stop at the first malformed game"},
+        RECORDS_OPTIONS(&o.records),
         {"json", OPT_FLAG, &o.json, 0, 0, NULL, "as JSON"},
     };
     const command c = {"eval", "score a model on game records", NULL, list,

@@ -13,7 +13,8 @@ typedef struct games_options {
     int make, board_size;
     uint64_t seed;
     const char *out;
-    bool json, strict;
+    records_options records;
+    bool json;
 } games_options;
 
 static int make_games(gn_games *games, const games_options *o)
@@ -57,7 +58,7 @@ static int run(const games_options *o)
     gn_err err;
     machine_catch_interrupts();
     int status = o->make > 0 ? make_games(&games, o)
-                             : records_read(&games, &o->data, 0, o->strict, "games");
+                             : records_read(&games, &o->data, &o->records, "games");
     if (status == EXIT_GOOD && o->out != NULL && gn_games_write(&games, o->out, &err) != GN_OK)
         status = tell("games", &err);
     if (status == EXIT_GOOD)
@@ -75,10 +76,10 @@ int command_games(int argc, char **argv)
         {"data", OPT_LIST, &o.data, 0, 0, "PATH", "records to check, file or folder; repeatable"},
         {"make", OPT_INT, &o.make, 0, 1e7, "N", "make N games with the built-in player"},
         {"board-size", OPT_INT, &o.board_size, GN_MIN_BOARD, GN_MAX_BOARD, "N",
-         "squares a side of the games made"},
+         "squares a side of the games made, or of the box of --fit-board"},
         {"seed", OPT_SEED, &o.seed, 0, 0, "N", "of the games made"},
         {"out", OPT_TEXT, &o.out, 0, 0, "FILE", "write all games as .gomoku or .gomoku.gz"},
-        {"strict", OPT_FLAG, &o.strict, 0, 0, NULL, "stop at the first malformed game"},
+        RECORDS_OPTIONS(&o.records),
         {"json", OPT_FLAG, &o.json, 0, 0, NULL, "counts as JSON"},
     };
     const command c = {"games", "make, import, check and count games", NULL, list,
@@ -90,5 +91,7 @@ int command_games(int argc, char **argv)
         fprintf(stderr, "gomokunet games: expected either --data PATH or --make N\n");
         return EXIT_USAGE;
     }
+    if (o.records.fit_board)
+        o.records.board_size = o.board_size;
     return run(&o);
 }

@@ -4,6 +4,7 @@
 
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/records.h"
 #include "gomokunet/train.h"
 
 typedef struct train_options {
@@ -13,7 +14,8 @@ typedef struct train_options {
     int batch, epochs, steps, threads, eval_every, save_every;
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
-    bool json, strict, compat_bn, compare, debug;
+    records_options records;
+    bool json, compat_bn, compare, debug;
 } train_options;
 
 /* Everything that a run of the command holds. */

@@ -20,8 +20,10 @@ static int read_games(training *t)
 {
     const train_options *o = &t->options;
     const int size = o->net.config.board_size;
+    records_options records = o->records;
+    records.board_size = size;
     if (o->data.count > 0)
-        return records_read(&t->games, &o->data, size, o->strict, "train");
+        return records_read(&t->games, &o->data, &records, "train");
     char cache[1100];
     snprintf(cache, sizeof cache, "%s/games.gomoku.gz", o->out);
     return records_embedded(&t->games, size, cache, "train");
@@ -33,7 +35,10 @@ static int split_games(training *t, gn_err *err)
     const train_options *o = &t->options;
     const int size = o->net.config.board_size;
     if (o->eval_data.count > 0) {
-        const int status = records_read(&t->eval_games, &o->eval_data, size, o->strict, "train");
+        records_options records = o->records;
+        records.board_size = size;
+        records.cache = NULL; /* it is for --data */
+        const int status = records_read(&t->eval_games, &o->eval_data, &records, "train");
         if (status != EXIT_GOOD)
             return status;
         gn_status st = gn_dataset_create(&t->train, &t->games, size, NULL, 0, err);

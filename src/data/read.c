@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "data/cache.h"
 #include "data/files.h"
 #include "data/record.h"
 
@@ -46,8 +47,7 @@ static gn_status read_file(gn_games *games, const char *path, gn_import *import,
     return st;
 }
 
-/* Reads the files below a path. */
-static gn_status read_path(gn_games *games, const char *path, gn_import *import, gn_err *err)
+gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn_err *err)
 {
     const gn_import before = *import;
     gn_files files = {0};
@@ -67,7 +67,38 @@ static gn_status read_path(gn_games *games, const char *path, gn_import *import,
                    import->other_size - before.other_size);
 }
 
-gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn_err *err)
+static void add_counts(gn_import *to, const gn_import *from)
 {
-    return read_path(games, path, import, err);
+    to->files += from->files;
+    to->games += from->games;
+    to->malformed += from->malformed;
+    to->other_size += from->other_size;
+    to->fitted += from->fitted;
+    to->cached = from->cached;
+}
+
+gn_status gn_games_read_cached(gn_games *games, const char *const *paths, size_t count,
+                               const char *cache, gn_import *import, gn_err *err)
+{
+    gn_import part = *import; /* what this call alone counts */
+    part.files = part.games = part.malformed = part.other_size = part.fitted = 0;
+    part.cached = false;
+    gn_files files = {0};
+    gn_status st = GN_OK;
+    for (size_t i = 0; i < count && st == GN_OK; i++)
+        st = gn_files_list(&files, paths[i], is_known, err);
+    char key[65];
+    gn_cache_key(key, &files, import);
+    const bool sure = !files.irregular; /* the bytes of a pipe have no size or time to know them */
+    gn_files_free(&files);
+
+    const size_t first = games->count;
+    if (st == GN_OK && sure)
+        st = gn_cache_load(games, cache, key, &part, &part.cached, err);
+    for (size_t i = 0; i < count && st == GN_OK && !part.cached; i++)
+        st = gn_games_read(games, paths[i], &part, err);
+    if (st == GN_OK && sure && !part.cached)
+        st = gn_cache_save(games, first, cache, key, &part, err);
+    add_counts(import, &part);
+    return st;
 }
