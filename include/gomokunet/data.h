@@ -122,10 +122,17 @@ gn_status gn_dataset_create(gn_dataset *out, const gn_games *games, int size, co
                             uint8_t wanted, gn_err *err);
 void gn_dataset_free(gn_dataset *dataset);
 
-/* Removes the positions that occur in `seen`: the same moves up to here, in the same order, up to
- * symmetry.  Games of one source share openings, so a held-out score is also wanted on the rest.
+/* Positions that occur in `seen` too, as the network sees them (the stones of both sides and the
+ * last move) up to symmetry: marks[i] is 1 or 0, *count their number.  Games of one source share
+ * openings, so a held-out score is also wanted on the rest: gn_dataset_remove_seen leaves it.
  * GN_E_NOMEM. */
-gn_status gn_dataset_remove_seen(gn_dataset *dataset, const gn_games *seen, gn_err *err);
+gn_status gn_dataset_mark_seen(const gn_dataset *dataset, const gn_dataset *seen, uint8_t *marks,
+                               size_t *count, gn_err *err);
+gn_status gn_dataset_remove_seen(gn_dataset *dataset, const gn_dataset *seen, gn_err *err);
+
+/* match[i] is the first game of `in` with the moves of game i in the same order, up to symmetry;
+ * UINT32_MAX: none.  With `in` = games, a game with match[i] < i is a copy.  GN_E_NOMEM. */
+gn_status gn_games_match(const gn_games *games, const gn_games *in, uint32_t *match, gn_err *err);
 
 /* Splits by game: use[i] = 1 for about `fraction` of the games, else 0, drawn by (seed, what the
  * game is up to symmetry): copies fall on the same side, and a game's side does not depend on the

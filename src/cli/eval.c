@@ -4,6 +4,7 @@
 
 #include "base/threads.h"
 #include "cli/commands.h"
+#include "cli/copies.h"
 #include "cli/json.h"
 #include "cli/records.h"
 #include "gomokunet/train.h"
@@ -49,23 +50,42 @@ static gn_status score(const eval_options *o, const gn_net *net, gn_store *store
     return st;
 }
 
+/* Copies among the games, and the games that --seen holds too. */
+static int compare(const eval_options *o, gn_games *games, const gn_games *seen)
+{
+    size_t copies;
+    shared both = {0};
+    int status = copies_within(games, false, &copies, "eval");
+    if (status == EXIT_GOOD && o->seen.count > 0)
+        status = copies_seen(games, seen, &both, "eval");
+    if (status != EXIT_GOOD)
+        return status;
+    const char *text = o->json ? "{\"games\":%zu,\"copies\":%zu,\"seen_games\":%zu,"
+                                 "\"seen_positions\":%zu,"
+                               : "%zu games, copies of others %zu; in --seen too: %zu games, %zu "
+                                 "positions\n";
+    printf(text, games->count, copies, both.games, both.positions);
+    return EXIT_GOOD;
+}
+
 /* Scores all positions, and those that --seen does not hold. */
 static int score_games(const eval_options *o, const gn_net *net, gn_store *store,
-                       const gn_games *games, const gn_games *seen)
+                       gn_games *games, const gn_games *seen)
 {
     gn_err err;
-    gn_dataset all = {0};
+    gn_dataset all = {0}, theirs = {0};
     gn_scores scores, fresh_scores;
     const bool split = o->seen.count > 0;
     gn_status st = gn_dataset_create(&all, games, net->config.board_size, NULL, 0, &err);
     if (st == GN_OK && all.count == 0)
         st = gn_fail(&err, GN_E_DATA, "no position to score in the games given");
     if (st == GN_OK) st = score(o, net, store, &all, &scores, &err);
-    if (st == GN_OK && split) st = gn_dataset_remove_seen(&all, seen, &err);
+    if (st == GN_OK && split)
+        st = gn_dataset_create(&theirs, seen, net->config.board_size, NULL, 0, &err);
+    if (st == GN_OK && split) st = gn_dataset_remove_seen(&all, &theirs, &err);
     if (st == GN_OK && split) st = score(o, net, store, &all, &fresh_scores, &err);
-    if (st == GN_OK) {
-        if (o->json)
-            putchar('{');
+    int status = st == GN_OK ? compare(o, games, seen) : tell("eval", &err);
+    if (status == EXIT_GOOD) {
         print_scores(&scores, o->json, "");
         if (split && o->json)
             putchar(',');
@@ -75,7 +95,8 @@ static int score_games(const eval_options *o, const gn_net *net, gn_store *store
             puts("}");
     }
     gn_dataset_free(&all);
-    return st == GN_OK ? EXIT_GOOD : tell("eval", &err);
+    gn_dataset_free(&theirs);
+    return status;
 }
 
 static int run(const eval_options *o)

@@ -4,17 +4,18 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/copies.h"
 #include "cli/machine.h"
 #include "cli/progress.h"
 #include "cli/records.h"
 
 typedef struct games_options {
-    text_list data;
+    text_list data, seen;
     int make, board_size;
     uint64_t seed;
     const char *out;
     records_options records;
-    bool json;
+    bool json, unique;
 } games_options;
 
 static int make_games(gn_games *games, const games_options *o)
@@ -32,7 +33,14 @@ static int make_games(gn_games *games, const games_options *o)
     return EXIT_GOOD;
 }
 
-static void print_counts(const gn_games *games, bool json)
+/* What the command prints. */
+typedef struct counts {
+    size_t copies;
+    bool seen; /* whether --seen was given */
+    shared both;
+} counts;
+
+static void print_counts(const gn_games *games, const counts *c, bool json)
 {
     size_t results[4] = {0}, positions = 0; /* loss, draw, win, unknown */
     size_t rules[3] = {0};
@@ -44,25 +52,51 @@ static void print_counts(const gn_games *games, bool json)
     }
     const char *text = json ? "{\"games\":%zu,\"positions\":%zu,\"first_wins\":%zu,"
                               "\"second_wins\":%zu,\"draws\":%zu,\"unknown\":%zu,"
-                              "\"freestyle\":%zu,\"standard\":%zu,\"renju\":%zu}\n"
+                              "\"freestyle\":%zu,\"standard\":%zu,\"renju\":%zu,\"copies\":%zu"
                             : "%zu games, %zu positions after the openings\n"
                               "first mover wins %zu, second %zu, draws %zu, unknown %zu\n"
-                              "freestyle %zu, standard %zu, renju %zu\n";
+                              "freestyle %zu, standard %zu, renju %zu\n"
+                              "copies of other games, up to symmetry: %zu\n";
     printf(text, games->count, positions, results[2], results[0], results[1], results[3],
-           rules[GN_FREESTYLE], rules[GN_STANDARD], rules[GN_RENJU]);
+           rules[GN_FREESTYLE], rules[GN_STANDARD], rules[GN_RENJU], c->copies);
+    if (c->seen)
+        printf(json ? ",\"seen_games\":%zu,\"seen_positions\":%zu"
+                    : "in the games of --seen too: %zu games, %zu positions\n", c->both.games,
+               c->both.positions);
+    if (json)
+        puts("}");
+}
+
+/* Finds copies, and what --seen holds too. */
+static int compare(gn_games *games, const games_options *o, counts *c)
+{
+    *c = (counts){.seen = o->seen.count > 0};
+    int status = copies_within(games, o->unique, &c->copies, "games");
+    if (status != EXIT_GOOD || !c->seen)
+        return status;
+    gn_games seen = {0};
+    records_options records = o->records;
+    records.cache = NULL; /* it is for --data */
+    status = records_read(&seen, &o->seen, &records, "games");
+    if (status == EXIT_GOOD)
+        status = copies_seen(games, &seen, &c->both, "games");
+    gn_games_free(&seen);
+    return status;
 }
 
 static int run(const games_options *o)
 {
     gn_games games = {0};
     gn_err err;
+    counts c;
     machine_catch_interrupts();
     int status = o->make > 0 ? make_games(&games, o)
                              : records_read(&games, &o->data, &o->records, "games");
+    if (status == EXIT_GOOD) status = compare(&games, o, &c);
     if (status == EXIT_GOOD && o->out != NULL && gn_games_write(&games, o->out, &err) != GN_OK)
         status = tell("games", &err);
     if (status == EXIT_GOOD)
-        print_counts(&games, o->json);
+        print_counts(&games, &c, o->json);
     if (status == EXIT_GOOD && o->out != NULL && !o->json)
         printf("written: %s\n", o->out);
     gn_games_free(&games);
@@ -79,6 +113,9 @@ int command_games(int argc, char **argv)
          "squares a side of the games made, or of the box of --fit-board"},
         {"seed", OPT_SEED, &o.seed, 0, 0, "N", "of the games made"},
         {"out", OPT_TEXT, &o.out, 0, 0, "FILE", "write all games as .gomoku or .gomoku.gz"},
+        {"unique", OPT_FLAG, &o.unique, 0, 0, NULL, "leave copies of other games out"},
+        {"seen", OPT_LIST, &o.seen, 0, 0, "PATH",
+         "other records: count what both hold; repeatable"},
         RECORDS_OPTIONS(&o.records),
         {"json", OPT_FLAG, &o.json, 0, 0, NULL, "counts as JSON"},
     };

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/copies.h"
 #include "cli/machine.h"
 #include "cli/records.h"
 #include "cli/train.h"
@@ -73,6 +74,23 @@ static void digest_games(gn_sha256 *hash, const gn_games *games)
     }
 }
 
+/* Tells what would make a held-out score too good, or a game count twice. */
+static int report_copies(training *t)
+{
+    size_t copies, positions = 0;
+    shared both = {0};
+    int status = copies_within(&t->games, false, &copies, "train");
+    if (status == EXIT_GOOD && t->eval_games.count > 0)
+        status = copies_seen(&t->eval_games, &t->games, &both, "train");
+    else if (status == EXIT_GOOD)
+        status = copies_positions(&t->held_out, &t->train, &positions, "train");
+    if (status == EXIT_GOOD)
+        fprintf(t->text, "copies up to symmetry: %zu games; held out, but trained on too: %zu "
+                "games, %zu of %zu positions\n", copies, both.games, positions + both.positions,
+                t->held_out.count);
+    return status;
+}
+
 int train_load_data(training *t)
 {
     gn_err err;
@@ -95,7 +113,7 @@ int train_load_data(training *t)
             t->games.count + t->eval_games.count,
             t->options.data.count == 0 ? " of the built-in player" : "", t->train.count,
             t->held_out.count);
-    return EXIT_GOOD;
+    return report_copies(t);
 }
 
 /* --- Memory -------------------------------------------------------------------------------- */
