@@ -29,7 +29,7 @@ typedef enum gn_result { GN_LOSS = -1, GN_DRAW = 0, GN_WIN = 1, GN_UNKNOWN = 2 }
 typedef struct gn_game {
     uint8_t size;
     uint8_t rule;     /* gn_rule */
-    int8_t result;    /* gn_result, derived from the rule, never from the record's word */
+    int8_t result;    /* gn_result, derived from the rule where that can be (gn_games_claim) */
     uint16_t opening; /* leading plies that were forced: no position to learn from */
     uint16_t count;   /* plies */
     uint32_t first;   /* index of its first move in gn_games.moves */
@@ -53,6 +53,10 @@ void gn_games_free(gn_games *games);
 gn_status gn_games_add(gn_games *games, const char *source, int size, gn_rule rule, int opening,
                        const uint16_t *moves, int count, gn_err *err);
 
+/* The record's word on the result of the last game added.  Taken only where neither a five nor a
+ * full board decides: a game that was resigned, or lost on time.  false: not taken. */
+bool gn_games_claim(gn_games *games, gn_result result);
+
 /* What reading found besides the games; `complain` (may be NULL) is told each malformed game, as
  * "path:line: what is wrong, what was expected".  Broken gz data count as one malformed game, and
  * none of that file's games is kept.  The counters are added to, so one struct may serve several
@@ -68,8 +72,8 @@ typedef struct gn_import {
 } gn_import;
 
 /* Reads a file or, recursively and in byte order of the names, a folder.  Files are told by their
- * names: .psq, .gomoku (our text format, docs/data.md), .json (WinePy's), each also with .gz;
- * others and hidden ones in a folder are passed over, one named outright is GN_E_FORMAT.  GN_E_DATA
+ * names: .psq, .gomoku (our text format, docs/data.md), .json (WinePy's), .rif (RenjuNet's,
+ * in a build with expat), each also with .gz; others and hidden ones in a folder are passed over, one named outright is GN_E_FORMAT.  GN_E_DATA
  * where nothing usable is under this path, GN_E_IO, GN_E_NOMEM.  On failure `games` keeps what was
  * read before. */
 gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn_err *err);

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/copies.h"
+#include "cli/games_stats.h"
 #include "cli/machine.h"
 #include "cli/progress.h"
 #include "cli/records.h"
@@ -13,7 +14,7 @@ typedef struct games_options {
     text_list data, seen;
     int make, board_size;
     uint64_t seed;
-    const char *out;
+    const char *out, *stats;
     records_options records;
     bool json, unique;
 } games_options;
@@ -42,23 +43,27 @@ typedef struct counts {
 
 static void print_counts(const gn_games *games, const counts *c, bool json)
 {
-    size_t results[4] = {0}, positions = 0; /* loss, draw, win, unknown */
-    size_t rules[3] = {0};
+    games_stats s;
+    size_t positions = 0, rules[3] = {0};
+    stats_count(&s, games);
     for (size_t i = 0; i < games->count; i++) {
         const gn_game *g = &games->game[i];
-        results[g->result + 1]++;
         rules[g->rule]++;
         positions += (size_t)(g->count - g->opening);
     }
     const char *text = json ? "{\"games\":%zu,\"positions\":%zu,\"first_wins\":%zu,"
                               "\"second_wins\":%zu,\"draws\":%zu,\"unknown\":%zu,"
-                              "\"freestyle\":%zu,\"standard\":%zu,\"renju\":%zu,\"copies\":%zu"
+                              "\"freestyle\":%zu,\"standard\":%zu,\"renju\":%zu,"
+                              "\"shortest\":%d,\"longest\":%d,\"median\":%d,\"mean\":%.2f,"
+                              "\"copies\":%zu"
                             : "%zu games, %zu positions after the openings\n"
                               "first mover wins %zu, second %zu, draws %zu, unknown %zu\n"
                               "freestyle %zu, standard %zu, renju %zu\n"
+                              "plies %d to %d, median %d, mean %.1f\n"
                               "copies of other games, up to symmetry: %zu\n";
-    printf(text, games->count, positions, results[2], results[0], results[1], results[3],
-           rules[GN_FREESTYLE], rules[GN_STANDARD], rules[GN_RENJU], c->copies);
+    printf(text, games->count, positions, s.results[2], s.results[0], s.results[1],
+           s.results[3], rules[GN_FREESTYLE], rules[GN_STANDARD], rules[GN_RENJU], s.shortest,
+           s.longest, s.median, s.mean, c->copies);
     if (c->seen)
         printf(json ? ",\"seen_games\":%zu,\"seen_positions\":%zu"
                     : "in the games of --seen too: %zu games, %zu positions\n", c->both.games,
@@ -84,6 +89,14 @@ static int compare(gn_games *games, const games_options *o, counts *c)
     return status;
 }
 
+static int draw_stats(const gn_games *games, const char *path)
+{
+    games_stats s;
+    gn_err err;
+    stats_count(&s, games);
+    return stats_draw(&s, path, &err) == GN_OK ? EXIT_GOOD : tell("games", &err);
+}
+
 static int run(const games_options *o)
 {
     gn_games games = {0};
@@ -95,10 +108,14 @@ static int run(const games_options *o)
     if (status == EXIT_GOOD) status = compare(&games, o, &c);
     if (status == EXIT_GOOD && o->out != NULL && gn_games_write(&games, o->out, &err) != GN_OK)
         status = tell("games", &err);
+    if (status == EXIT_GOOD && o->stats != NULL)
+        status = draw_stats(&games, o->stats);
     if (status == EXIT_GOOD)
         print_counts(&games, &c, o->json);
     if (status == EXIT_GOOD && o->out != NULL && !o->json)
         printf("written: %s\n", o->out);
+    if (status == EXIT_GOOD && o->stats != NULL && !o->json)
+        printf("written: %s\n", o->stats);
     gn_games_free(&games);
     return status;
 }
@@ -113,6 +130,8 @@ int command_games(int argc, char **argv)
          "squares a side of the games made, or of the box of --fit-board"},
         {"seed", OPT_SEED, &o.seed, 0, 0, "N", "of the games made"},
         {"out", OPT_TEXT, &o.out, 0, 0, "FILE", "write all games as .gomoku or .gomoku.gz"},
+        {"stats", OPT_TEXT, &o.stats, 0, 0, "FILE",
+         "draw results, lengths and openings as SVG"},
         {"unique", OPT_FLAG, &o.unique, 0, 0, NULL, "leave copies of other games out"},
         {"seen", OPT_LIST, &o.seen, 0, 0, "PATH",
          "other records: count what both hold; repeatable"},

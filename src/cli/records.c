@@ -45,11 +45,14 @@ int records_read(gn_games *games, const text_list *paths, const records_options 
     const double seconds = machine_seconds() - started;
     if (c.count > COMPLAINTS_SHOWN)
         fprintf(stderr, "gomokunet %s: and %zu more\n", command_name, c.count - COMPLAINTS_SHOWN);
-    if (total.malformed > 0 || total.other_size > 0 || total.fitted > 0)
+    if (total.malformed > 0 || total.other_size > 0)
         fprintf(stderr,
-                "gomokunet %s: %zu files, %zu games, of them %zu moved from a larger board; left "
-                "out: %zu malformed, %zu of another board size\n", command_name, total.files,
-                total.games, total.fitted, total.malformed, total.other_size);
+                "gomokunet %s: %zu files, %zu games; left out: %zu malformed, %zu of another "
+                "board size\n", command_name, total.files, total.games, total.malformed,
+                total.other_size);
+    if (total.fitted > 0)
+        fprintf(stderr, "gomokunet %s: %zu of the games moved from a larger board\n", command_name,
+                total.fitted);
     if (seconds > SLOW_SECONDS && o->cache == NULL)
         fprintf(stderr, "gomokunet %s: reading %zu files took %.1f s; --cache FILE would keep their "
                 "games for the next time\n", command_name, total.files, seconds);

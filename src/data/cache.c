@@ -7,7 +7,8 @@
  * goes through the check that a game from a file goes through.
  *
  *     "GNGAMES1", key[64], six u64 (files, malformed, other_size, fitted, games, bytes of names),
- *     names each with a NUL; a game: u32 source, u16 plies, u16 opening, u8 size, u8 rule, u16 moves;
+ *     names each with a NUL; a game: u32 source, u16 plies, u16 opening, u8 size, u8 rule, u8 result + 1,
+ *     u16 moves;
  *     SHA-256 of all before, 64 digits.  All numbers little-endian.
  * SPDX-License-Identifier: MIT */
 #include "data/cache.h"
@@ -19,12 +20,13 @@
 #include <sys/stat.h>
 
 #include "data/game.h"
+#include "data/record.h"
 #include "gomokunet/io.h"
 
 /* Changed whenever a reader comes to take other games out of the same bytes. */
 static const char magic[] = "GNGAMES1";
 
-enum { MAGIC = 8, KEY = 64, COUNTS = 6, HEAD = MAGIC + KEY + 8 * COUNTS, TAIL = 64, GAME = 10 };
+enum { MAGIC = 8, KEY = 64, COUNTS = 6, HEAD = MAGIC + KEY + 8 * COUNTS, TAIL = 64, GAME = 11 };
 
 static void add_number(gn_sha256 *hash, uint64_t number)
 {
@@ -41,6 +43,7 @@ void gn_cache_key(char key[65], const gn_files *files, const gn_import *import)
     gn_sha256_add(&hash, magic, MAGIC);
     add_number(&hash, (uint64_t)import->board_size);
     add_number(&hash, import->fit_board);
+    add_number(&hash, GN_READS_RIF); /* files that another build could not read */
     for (size_t i = 0; i < files->count; i++) {
         const gn_listed *f = &files->file[i];
         gn_sha256_add(&hash, f->path, strlen(f->path) + 1);
@@ -107,6 +110,7 @@ gn_status gn_cache_save(const gn_games *games, size_t first, const char *path, c
         put(&p, g->opening, 2);
         put(&p, g->size, 1);
         put(&p, g->rule, 1);
+        put(&p, (uint64_t)(g->result + 1), 1);
         for (int ply = 0; ply < g->count; ply++)
             put(&p, games->moves[g->first + (size_t)ply], 2);
     }
@@ -192,12 +196,15 @@ static gn_status take_games(gn_games *games, eye *e, const uint64_t *counts, gn_
         const size_t source = (size_t)take(e, 4);
         const int plies = (int)take(e, 2), opening = (int)take(e, 2), size = (int)take(e, 1);
         const gn_rule rule = (gn_rule)take(e, 1);
-        if (source >= names || plies > GN_MAX_CELLS || e->end - e->at < 2 * plies)
+        const gn_result result = (gn_result)((int)take(e, 1) - 1);
+        if (source >= names || result > GN_UNKNOWN || plies > GN_MAX_CELLS || e->end - e->at < 2 * plies)
             st = gn_fail(err, GN_E_FORMAT, "game %zu is wrong", (size_t)i);
         for (int ply = 0; ply < plies && st == GN_OK; ply++)
             moves[ply] = (uint16_t)take(e, 2);
         if (st == GN_OK)
             st = gn_games_add(games, name[source], size, rule, opening, moves, plies, err);
+        if (st == GN_OK)
+            gn_games_claim(games, result);
     }
     free(name);
     return st == GN_OK && e->at != e->end ? gn_fail(err, GN_E_FORMAT, "it is too long") : st;

@@ -79,6 +79,8 @@ gn_status gn_import_record(gn_games *games, const gn_lines *lines, gn_import *im
     gn_err cause;
     gn_status st = gn_games_add(games, lines->path, r->size, r->rule, r->opening, r->moves, r->count,
                                 &cause);
+    if (st == GN_OK && r->claims)
+        gn_games_claim(games, r->result);
     import->games += st == GN_OK;
     import->fitted += st == GN_OK && moved;
     if (st == GN_E_FORMAT)

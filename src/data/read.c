@@ -13,7 +13,8 @@ typedef gn_status reader(gn_games *games, gn_lines *lines, gn_import *import, gn
 static const struct kind {
     const char *ending;
     reader *read;
-} kinds[] = {{".psq", gn_psq_read}, {".gomoku", gn_text_read}, {".json", gn_winepy_read}};
+} kinds[] = {{".psq", gn_psq_read}, {".gomoku", gn_text_read}, {".json", gn_winepy_read},
+           {".rif", gn_rif_read}};
 
 /* The reader for a name, or NULL. */
 static reader *reader_of(const char *path)
@@ -53,8 +54,8 @@ gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn
     gn_files files = {0};
     gn_status st = gn_files_list(&files, path, is_known, err);
     if (st == GN_OK && files.count == 1 && !is_known(files.file[0].path))
-        st = gn_fail(err, GN_E_FORMAT, "%s: unknown kind of file, expected .psq, .gomoku or .json, "
-                     "each also with .gz", path);
+        st = gn_fail(err, GN_E_FORMAT, "%s: unknown kind of file, expected .psq, .gomoku, .json or "
+                     ".rif, each also with .gz", path);
     for (size_t i = 0; i < files.count && st == GN_OK; i++)
         st = read_file(games, files.file[i].path, import, err);
     gn_files_free(&files);

@@ -76,6 +76,15 @@ static gn_status refill(gn_lines *lines, gn_err *err)
     return GN_OK;
 }
 
+gn_status gn_lines_block(gn_lines *lines, const char **bytes, int *count, gn_err *err)
+{
+    const gn_status st = lines->at == lines->end ? refill(lines, err) : GN_OK;
+    *bytes = (const char *)lines->buffer + lines->at;
+    *count = st == GN_OK ? lines->end - lines->at : 0;
+    lines->at = lines->end;
+    return st;
+}
+
 gn_status gn_lines_byte(gn_lines *lines, int *byte, gn_err *err)
 {
     if (lines->at == lines->end) {

@@ -35,6 +35,9 @@ gn_status gn_lines_next(gn_lines *lines, bool *more, gn_err *err);
  * The statuses of gn_lines_next. */
 gn_status gn_lines_byte(gn_lines *lines, int *byte, gn_err *err);
 
+/* The bytes that are left of the block read last, or a fresh block; none at the end of the file. */
+gn_status gn_lines_block(gn_lines *lines, const char **bytes, int *count, gn_err *err);
+
 /* GN_E_FORMAT with "path:line: " before the text. */
 gn_status gn_lines_fail(const gn_lines *lines, gn_err *err, const char *format, ...)
     GN_PRINTF(3, 4);
@@ -63,6 +66,8 @@ bool gn_text_ends(const char *text, const char *ending);
 typedef struct gn_record {
     int size, opening, count;
     gn_rule rule;
+    bool claims; /* `result` is the record's word, for gn_games_claim */
+    gn_result result;
     uint16_t moves[GN_MAX_BOARD * GN_MAX_BOARD];
 } gn_record;
 
@@ -78,9 +83,17 @@ gn_status gn_import_record(gn_games *games, const gn_lines *lines, gn_import *im
  * the import is strict. */
 gn_status gn_import_reject(gn_import *import, const gn_err *err);
 
+/* Whether this build reads .rif. */
+#ifdef GN_HAVE_EXPAT
+enum { GN_READS_RIF = 1 };
+#else
+enum { GN_READS_RIF = 0 };
+#endif
+
 /* The readers of the formats.  A malformed game goes to gn_import_reject; anything else that is not
  * GN_OK ends the import. */
 gn_status gn_winepy_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
+gn_status gn_rif_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 gn_status gn_psq_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 gn_status gn_text_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 

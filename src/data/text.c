@@ -4,7 +4,8 @@
  *     15 freestyle 3 7,7 8,8 7,6 6,6 ...
  *
  * size, rule, plies of the forced opening, then the moves x,y (column, row, from 0), the first
- * mover's first.  docs/data.md is the description for users.
+ * mover's first; behind them, where the stones do not tell it, the result for the first mover: win,
+ * loss, draw or unknown.  docs/data.md is the description for users.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
@@ -51,12 +52,34 @@ static bool take_rule(const char **at, gn_rule *rule)
     return false;
 }
 
-static gn_status take_moves(const gn_lines *lines, const char *at, int size, uint16_t *moves,
-                            int *count, gn_err *err)
+static const char *const result_names[] = {"loss", "draw", "win", "unknown"}; /* from GN_LOSS on */
+
+/* A word at the end of the line that names a result. */
+static bool take_result(const char *at, gn_result *result)
 {
+    for (int i = 0; i < 4; i++) {
+        const size_t length = strlen(result_names[i]);
+        if (strncmp(at, result_names[i], length) == 0 &&
+            at[length + strspn(at + length, " \t")] == '\0') {
+            *result = (gn_result)(i + GN_LOSS);
+            return true;
+        }
+    }
+    return false;
+}
+
+static gn_status take_moves(const gn_lines *lines, const char *at, gn_record *record, gn_err *err)
+{
+    const int size = record->size;
+    uint16_t *moves = record->moves;
+    int *count = &record->count;
+    record->claims = false;
     for (*count = 0; *at != '\0'; ++*count) {
         const char *start = at;
         int x, y;
+        record->claims = take_result(at, &record->result);
+        if (record->claims)
+            break;
         if (!(gn_take_int(&at, &x) && *at++ == ',' && take_field(&at, &y)))
             return gn_lines_fail(lines, err, "ply %d: move '%s', expected x,y", *count + 1,
                                  gn_quoted(start).text);
@@ -90,7 +113,7 @@ static gn_status read_game(gn_games *games, gn_lines *lines, gn_import *import, 
     if (!take_field(&at, &record.opening))
         return gn_lines_fail(lines, err, "'%s', expected the plies of the forced opening",
                              gn_quoted(at).text);
-    gn_status st = take_moves(lines, at, size, record.moves, &record.count, err);
+    gn_status st = take_moves(lines, at, &record, err);
     if (st != GN_OK)
         return st;
     return gn_import_record(games, lines, import, &record, err);
@@ -133,6 +156,12 @@ static bool write_games(const gn_games *games, gzFile file)
                         game->opening) > 0;
         for (int ply = 0; good && ply < game->count; ply++)
             good = gzprintf(file, " %d,%d", moves[ply] % game->size, moves[ply] / game->size) > 0;
+        gn_result told; /* by the stones */
+        int at;
+        good = good && gn_game_check(game->size, (gn_rule)game->rule, game->opening, moves,
+                                     game->count, &told, &at, NULL) == GN_OK;
+        if (good && told != (gn_result)game->result)
+            good = gzprintf(file, " %s", result_names[game->result - GN_LOSS]) > 0;
         good = good && gzputc(file, '\n') == '\n';
     }
     return good;
