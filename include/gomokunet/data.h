@@ -29,7 +29,7 @@ typedef enum gn_result { GN_LOSS = -1, GN_DRAW = 0, GN_WIN = 1, GN_UNKNOWN = 2 }
 typedef struct gn_game {
     uint8_t size;
     uint8_t rule;     /* gn_rule */
-    int8_t result;    /* gn_result, derived from the rule, never from the record's word */
+    int8_t result;    /* gn_result, derived from the rule where that can be (gn_games_claim) */
     uint16_t opening; /* leading plies that were forced: no position to learn from */
     uint16_t count;   /* plies */
     uint32_t first;   /* index of its first move in gn_games.moves */
@@ -53,6 +53,10 @@ void gn_games_free(gn_games *games);
 gn_status gn_games_add(gn_games *games, const char *source, int size, gn_rule rule, int opening,
                        const uint16_t *moves, int count, gn_err *err);
 
+/* The record's word on the result of the last game added.  Taken only where neither a five nor a
+ * full board decides: a game that was resigned, or lost on time.  false: not taken. */
+bool gn_games_claim(gn_games *games, gn_result result);
+
 /* What reading found besides the games; `complain` (may be NULL) is told each malformed game, as
  * "path:line: what is wrong, what was expected".  Broken gz data count as one malformed game, and
  * none of that file's games is kept.  The counters are added to, so one struct may serve several
@@ -60,17 +64,26 @@ gn_status gn_games_add(gn_games *games, const char *source, int size, gn_rule ru
 typedef struct gn_import {
     bool strict;    /* the first malformed game ends the import with GN_E_FORMAT */
     int board_size; /* games of another size are counted and left out; 0 takes all */
-    bool fit;       /* games of a larger board whose stones fit into board_size are moved there */
+    bool fit_board; /* but a game of a larger board whose stones fit is moved into a box of it */
     void (*complain)(void *user, const char *text);
     void *user;
-    size_t files, games, malformed, other_size, fitted; /* counted; fitted: among games */
+    size_t files, games, malformed, other_size, fitted; /* counted */
+    bool cached; /* gn_games_read_cached found the games in its cache */
 } gn_import;
 
 /* Reads a file or, recursively and in byte order of the names, a folder.  Files are told by their
- * names: .psq, .json (WinePy), .gomoku (our text format, docs/data.md), each also with .gz; others and hidden ones
- * in a folder are passed over, one named outright is GN_E_FORMAT.  GN_E_DATA where nothing usable
- * is under this path, GN_E_IO, GN_E_NOMEM.  On failure `games` keeps what was read before. */
+ * names: .psq, .gomoku (our text format, docs/data.md), .json (WinePy's), .rif (RenjuNet's,
+ * in a build with expat), each also with .gz; others and hidden ones in a folder are passed over, one named outright is GN_E_FORMAT.  GN_E_DATA
+ * where nothing usable is under this path, GN_E_IO, GN_E_NOMEM.  On failure `games` keeps what was
+ * read before. */
 gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn_err *err);
+
+/* The same for several paths, through a file that keeps their games: where it was written for the
+ * same files (paths, sizes, times of change) and options, they are not opened.  Otherwise they are
+ * read and the file is written.  Malformed games are counted from the cache, not told again.
+ * GN_E_FORMAT also where `cache` is a file, but no cache. */
+gn_status gn_games_read_cached(gn_games *games, const char *const *paths, size_t count,
+                               const char *cache, gn_import *import, gn_err *err);
 
 /* Writes all games in our text format (gz-compressed where path ends in .gz) to `path` + ".tmp",
  * then renames it. */
@@ -113,10 +126,17 @@ gn_status gn_dataset_create(gn_dataset *out, const gn_games *games, int size, co
                             uint8_t wanted, gn_err *err);
 void gn_dataset_free(gn_dataset *dataset);
 
-/* Removes the positions that occur in `seen`: the same moves up to here, in the same order, up to
- * symmetry.  Games of one source share openings, so a held-out score is also wanted on the rest.
+/* Positions that occur in `seen` too, as the network sees them (the stones of both sides and the
+ * last move) up to symmetry: marks[i] is 1 or 0, *count their number.  Games of one source share
+ * openings, so a held-out score is also wanted on the rest: gn_dataset_remove_seen leaves it.
  * GN_E_NOMEM. */
-gn_status gn_dataset_remove_seen(gn_dataset *dataset, const gn_games *seen, gn_err *err);
+gn_status gn_dataset_mark_seen(const gn_dataset *dataset, const gn_dataset *seen, uint8_t *marks,
+                               size_t *count, gn_err *err);
+gn_status gn_dataset_remove_seen(gn_dataset *dataset, const gn_dataset *seen, gn_err *err);
+
+/* match[i] is the first game of `in` with the moves of game i in the same order, up to symmetry;
+ * UINT32_MAX: none.  With `in` = games, a game with match[i] < i is a copy.  GN_E_NOMEM. */
+gn_status gn_games_match(const gn_games *games, const gn_games *in, uint32_t *match, gn_err *err);
 
 /* How many games are copies of an earlier one, move for move, up to symmetry; and how many games of
  * `games` are in `others` too.  GN_E_NOMEM. */

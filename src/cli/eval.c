@@ -4,6 +4,7 @@
 
 #include "base/threads.h"
 #include "cli/commands.h"
+#include "cli/copies.h"
 #include "cli/json.h"
 #include "cli/predictions.h"
 #include "cli/records.h"
@@ -12,7 +13,7 @@ typedef struct eval_options {
     const char *model, *write;
     text_list data, seen;
     int batch, threads;
-    record_options records;
+    records_options records;
     bool json;
 } eval_options;
 
@@ -49,42 +50,42 @@ static gn_status score(const eval_options *o, const gn_predictions *keep, const 
     return st;
 }
 
-/* Scores all positions; with --write, keeps and writes what the network says of them. */
-static gn_status score_all(const eval_options *o, const gn_net *net, gn_store *store,
-                           const gn_dataset *all, gn_scores *scores, gn_err *err)
+/* Copies among the games, and the games that --seen holds too. */
+static int compare(const eval_options *o, gn_games *games, const gn_games *seen)
 {
-    const size_t cells = (size_t)all->size * (size_t)all->size;
-    if (o->write == NULL)
-        return score(o, NULL, net, store, all, scores, err);
-    const gn_predictions keep = {.logits = malloc(all->count * cells * sizeof *keep.logits),
-                                 .value = malloc(all->count * sizeof *keep.value)};
-    gn_status st = keep.logits != NULL && keep.value != NULL
-                       ? score(o, &keep, net, store, all, scores, err)
-                       : gn_fail(err, GN_E_NOMEM, "no memory for %zu predictions", all->count);
-    if (st == GN_OK)
-        st = predictions_write(o->write, all, &keep, err);
-    free(keep.logits);
-    free(keep.value);
-    return st;
+    size_t copies;
+    shared both = {0};
+    int status = copies_within(games, false, &copies, "eval");
+    if (status == EXIT_GOOD && o->seen.count > 0)
+        status = copies_seen(games, seen, &both, "eval");
+    if (status != EXIT_GOOD)
+        return status;
+    const char *text = o->json ? "{\"games\":%zu,\"copies\":%zu,\"seen_games\":%zu,"
+                                 "\"seen_positions\":%zu,"
+                               : "%zu games, copies of others %zu; in --seen too: %zu games, %zu "
+                                 "positions\n";
+    printf(text, games->count, copies, both.games, both.positions);
+    return EXIT_GOOD;
 }
 
 /* Scores all positions, and those that --seen does not hold. */
 static int score_games(const eval_options *o, const gn_net *net, gn_store *store,
-                       const gn_games *games, const gn_games *seen)
+                       gn_games *games, const gn_games *seen)
 {
     gn_err err;
-    gn_dataset all = {0};
+    gn_dataset all = {0}, theirs = {0};
     gn_scores scores, fresh_scores;
     const bool split = o->seen.count > 0;
     gn_status st = gn_dataset_create(&all, games, net->config.board_size, NULL, 0, &err);
     if (st == GN_OK && all.count == 0)
         st = gn_fail(&err, GN_E_DATA, "no position to score in the games given");
-    if (st == GN_OK) st = score_all(o, net, store, &all, &scores, &err);
-    if (st == GN_OK && split) st = gn_dataset_remove_seen(&all, seen, &err);
-    if (st == GN_OK && split) st = score(o, NULL, net, store, &all, &fresh_scores, &err);
-    if (st == GN_OK) {
-        if (o->json)
-            putchar('{');
+    if (st == GN_OK) st = score(o, net, store, &all, &scores, &err);
+    if (st == GN_OK && split)
+        st = gn_dataset_create(&theirs, seen, net->config.board_size, NULL, 0, &err);
+    if (st == GN_OK && split) st = gn_dataset_remove_seen(&all, &theirs, &err);
+    if (st == GN_OK && split) st = score(o, net, store, &all, &fresh_scores, &err);
+    int status = st == GN_OK ? compare(o, games, seen) : tell("eval", &err);
+    if (status == EXIT_GOOD) {
         print_scores(&scores, o->json, "");
         if (split && o->json)
             putchar(',');
@@ -94,7 +95,8 @@ static int score_games(const eval_options *o, const gn_net *net, gn_store *store
             puts("}");
     }
     gn_dataset_free(&all);
-    return st == GN_OK ? EXIT_GOOD : tell("eval", &err);
+    gn_dataset_free(&theirs);
+    return status;
 }
 
 static int tell_shared(const gn_games *games, const gn_games *seen)
@@ -120,16 +122,17 @@ static int run(const eval_options *o)
     gn_status st = gn_model_config(&config, o->model, &err);
     if (st == GN_OK) st = gn_net_create(&net, &config, &err);
     if (st == GN_OK) st = gn_store_create(&store, net.tape, gn_table_fast(), false, &err);
-    if (st == GN_OK) st = gn_model_load(o->model, &net, store, &tracked, &err);
+    if (st == GN_OK) st = gn_model_load(o->model, &net, store, gn_table_fast(), &tracked, &err);
+    records_options records = o->records;
+    records.board_size = config.board_size;
     int status = EXIT_GOOD;
     if (st != GN_OK)
         status = tell_input("eval", o->model, &err);
     if (status == EXIT_GOOD)
-        status = records_read(&games, &o->data, config.board_size, &o->records, "eval");
+        status = records_read(&games, &o->data, &records, "eval");
+    records.cache = NULL; /* it is for --data */
     if (status == EXIT_GOOD && o->seen.count > 0)
-        status = records_read(&seen, &o->seen, config.board_size, &o->records, "eval");
-    if (status == EXIT_GOOD && o->seen.count > 0)
-        status = tell_shared(&games, &seen);
+        status = records_read(&seen, &o->seen, &records, "eval");
     if (status == EXIT_GOOD)
         status = score_games(o, &net, store, &games, &seen);
     gn_games_free(&games);
@@ -152,7 +155,7 @@ int command_eval(int argc, char **argv)
          "write positions and predictions as safetensors"},
         {"batch-size", OPT_INT, &o.batch, 1, 1 << 20, "N", "positions at a time"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads"},
-        RECORD_OPTIONS(&o.records),
+        RECORDS_OPTIONS(&o.records),
         {"json", OPT_FLAG, &o.json, 0, 0, NULL, "as JSON"},
     };
     const command c = {"eval", "score a model on game records", NULL, list,

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { COMPLAINTS_SHOWN = 10 };
+#include "cli/machine.h"
+
+enum { COMPLAINTS_SHOWN = 10, SLOW_SECONDS = 2 };
 
 typedef struct complaints {
     const char *command_name;
@@ -18,16 +20,30 @@ static void complain(void *user, const char *text)
         fprintf(stderr, "gomokunet %s: skipped %s\n", c->command_name, text);
 }
 
-int records_read(gn_games *games, const text_list *paths, int board_size,
-                 const record_options *how, const char *command_name)
+static gn_status read_paths(gn_games *games, const text_list *paths, const records_options *o,
+                            gn_import *total, gn_err *err)
+{
+    if (o->cache != NULL)
+        return gn_games_read_cached(games, paths->item, (size_t)paths->count, o->cache, total, err);
+    gn_status st = GN_OK;
+    for (int i = 0; i < paths->count && st == GN_OK; i++)
+        st = gn_games_read(games, paths->item[i], total, err);
+    return st;
+}
+
+int records_read(gn_games *games, const text_list *paths, const records_options *o,
+                 const char *command_name)
 {
     complaints c = {.command_name = command_name};
-    gn_import total = {.strict = how->strict, .board_size = board_size, .fit = how->fit,
+    gn_import total = {.strict = o->strict, .board_size = o->board_size, .fit_board = o->fit_board,
                        .complain = complain, .user = &c};
     gn_err err;
-    for (int i = 0; i < paths->count; i++)
-        if (gn_games_read(games, paths->item[i], &total, &err) != GN_OK)
-            return tell_input(command_name, paths->item[i], &err);
+    const double started = machine_seconds();
+    if (read_paths(games, paths, o, &total, &err) != GN_OK) {
+        tell(command_name, &err);
+        return err.status == GN_E_NOMEM ? EXIT_RUNTIME : EXIT_USAGE;
+    }
+    const double seconds = machine_seconds() - started;
     if (c.count > COMPLAINTS_SHOWN)
         fprintf(stderr, "gomokunet %s: and %zu more\n", command_name, c.count - COMPLAINTS_SHOWN);
     if (total.fitted > 0)
@@ -38,6 +54,12 @@ int records_read(gn_games *games, const text_list *paths, int board_size,
                 "gomokunet %s: %zu files, %zu games; left out: %zu malformed, %zu of another "
                 "board size\n", command_name, total.files, total.games, total.malformed,
                 total.other_size);
+    if (total.fitted > 0)
+        fprintf(stderr, "gomokunet %s: %zu of the games moved from a larger board\n", command_name,
+                total.fitted);
+    if (seconds > SLOW_SECONDS && o->cache == NULL)
+        fprintf(stderr, "gomokunet %s: reading %zu files took %.1f s; --cache FILE would keep their "
+                "games for the next time\n", command_name, total.files, seconds);
     return EXIT_GOOD;
 }
 

@@ -6,6 +6,7 @@
 #include "cli/profile.h"
 #include "cli/records.h"
 #include "cli/progress.h"
+#include "cli/records.h"
 #include "gomokunet/train.h"
 
 typedef struct train_options {
@@ -15,8 +16,8 @@ typedef struct train_options {
     int batch, accumulate, epochs, steps, threads, eval_every, save_every, patience;
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
-    record_options records;
-    bool nesterov, json, compat_bn, compare, debug, profile;
+    records_options records;
+    bool json, compat_bn, compare, debug;
 } train_options;
 
 /* Everything that a run of the command holds. */

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/copies.h"
 #include "cli/machine.h"
 #include "cli/records.h"
 #include "cli/train.h"
@@ -39,8 +40,10 @@ static int read_games(training *t)
 {
     const train_options *o = &t->options;
     const int size = o->net.config.board_size;
+    records_options records = o->records;
+    records.board_size = size;
     if (o->data.count > 0)
-        return records_read(&t->games, &o->data, size, &o->records, "train");
+        return records_read(&t->games, &o->data, &records, "train");
     char cache[1100];
     snprintf(cache, sizeof cache, "%s/games.gomoku.gz", o->out);
     return records_embedded(&t->games, size, cache, "train");
@@ -52,7 +55,10 @@ static int split_games(training *t, gn_err *err)
     const train_options *o = &t->options;
     const int size = o->net.config.board_size;
     if (o->eval_data.count > 0) {
-        const int status = records_read(&t->eval_games, &o->eval_data, size, &o->records, "train");
+        records_options records = o->records;
+        records.board_size = size;
+        records.cache = NULL; /* it is for --data */
+        const int status = records_read(&t->eval_games, &o->eval_data, &records, "train");
         if (status != EXIT_GOOD)
             return status;
         gn_status st = gn_dataset_create(&t->train, &t->games, size, NULL, 0, err);
@@ -87,35 +93,21 @@ static void digest_games(gn_sha256 *hash, const gn_games *games)
     }
 }
 
-/* The games must be those that the options speak of, where they do. */
-static int check_digest(training *t)
+/* Tells what would make a held-out score too good, or a game count twice. */
+static int report_copies(training *t)
 {
-    train_options *o = &t->options;
-    const char *wanted = o->data_sha256;
-    o->data_sha256 = t->data_digest;
-    if (wanted == NULL || strcmp(wanted, "any") == 0 || strcmp(wanted, t->data_digest) == 0)
-        return EXIT_GOOD;
-    fprintf(stderr, "gomokunet train: the games are not those of the run: SHA-256 %.16s..., "
-            "expected %.16s...%s\n", t->data_digest, wanted,
-            o->resume == NULL ? "; --data-sha256 any takes what is there" : "");
-    return EXIT_USAGE;
-}
-
-/* Copies up to symmetry: within the games they weigh double; a split keeps them on one side. */
-static int tell_copies(const training *t, gn_err *err)
-{
-    size_t copies = 0, leaks = 0;
-    gn_status st = gn_games_duplicates(&copies, &t->games, err);
-    if (st == GN_OK && t->eval_games.count > 0)
-        st = gn_games_shared(&leaks, &t->eval_games, &t->games, err);
-    if (st != GN_OK)
-        return tell("train", err);
-    if (copies > 0)
-        fprintf(t->text, "data: %zu games are copies of others, up to symmetry\n", copies);
-    if (leaks > 0)
-        fprintf(t->text, "data: %zu of the %zu held-out games are among those to learn from, up to "
-                "symmetry: their scores flatter\n", leaks, t->eval_games.count);
-    return EXIT_GOOD;
+    size_t copies, positions = 0;
+    shared both = {0};
+    int status = copies_within(&t->games, false, &copies, "train");
+    if (status == EXIT_GOOD && t->eval_games.count > 0)
+        status = copies_seen(&t->eval_games, &t->games, &both, "train");
+    else if (status == EXIT_GOOD)
+        status = copies_positions(&t->held_out, &t->train, &positions, "train");
+    if (status == EXIT_GOOD)
+        fprintf(t->text, "copies up to symmetry: %zu games; held out, but trained on too: %zu "
+                "games, %zu of %zu positions\n", copies, both.games, positions + both.positions,
+                t->held_out.count);
+    return status;
 }
 
 int train_load_data(training *t)
@@ -149,7 +141,7 @@ int train_load_data(training *t)
             t->games.count + t->eval_games.count,
             t->options.data.count == 0 ? " of the built-in player" : "", t->train.count,
             t->held_out.count);
-    return tell_copies(t, &err);
+    return report_copies(t);
 }
 
 /* --- Memory -------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* Games: the growing list, the check of a game, its result from the rule.
  *
- * A record's own word about who won is never used: PSQ has none, and a wrong one would teach the
- * value head a lie.  Forbidden points of renju are not computed; a record that stops on one is
+ * A record's own word about who won is used only where the stones do not tell: a wrong one would
+ * teach the value head a lie.  Forbidden points of renju are not computed; a record that stops on one is
  * recognised by its end (gn_game_check).
  * SPDX-License-Identifier: MIT */
 #include "data/game.h"
@@ -165,6 +165,20 @@ gn_status gn_games_add(gn_games *games, const char *source, int size, gn_rule ru
     memcpy(games->moves + games->move_count, moves, (size_t)count * sizeof *moves);
     games->move_count += (size_t)count;
     return GN_OK;
+}
+
+bool gn_games_claim(gn_games *games, gn_result result)
+{
+    gn_game *g = &games->game[games->count - 1];
+    const uint16_t *moves = games->moves + g->first;
+    uint8_t board[GN_MAX_CELLS] = {0};
+    for (int i = 0; i < g->count; i++)
+        board[moves[i]] = (uint8_t)(1 + i % 2);
+    const bool decided = g->count == g->size * g->size ||
+                         gn_board_wins(board, g->size, moves[g->count - 1], (gn_rule)g->rule);
+    if (!decided)
+        g->result = (int8_t)result;
+    return !decided;
 }
 
 void gn_games_free(gn_games *games)

@@ -3,7 +3,7 @@
 #ifndef GN_DATA_HASH_H
 #define GN_DATA_HASH_H
 
-#include <stdint.h>
+#include "gomokunet/data.h"
 
 static inline uint64_t gn_hash_byte(uint64_t hash, unsigned byte)
 {
@@ -19,5 +19,8 @@ static inline uint64_t gn_hash_move(uint64_t hash, int cell)
 {
     return gn_hash_byte(gn_hash_byte(hash, (unsigned)cell & 255), (unsigned)cell >> 8);
 }
+
+/* One hash for a game and its seven images: the least of the eight.  moves: of the whole list. */
+uint64_t gn_hash_game(const gn_game *game, const uint16_t *moves);
 
 #endif

@@ -23,10 +23,8 @@
 enum { FORCED_MS = 10 };
 
 typedef struct record {
-    int size, count, opening;
+    gn_record game;
     bool thinking; /* a move of more than FORCED_MS was seen */
-    gn_rule rule;
-    uint16_t moves[GN_MAX_CELLS];
 } record;
 
 static gn_rule rule_of_path(const char *path)
@@ -53,7 +51,7 @@ static gn_status read_header(record *r, const gn_lines *lines, gn_err *err)
     if (width != height || width < GN_MIN_BOARD || width > GN_MAX_BOARD)
         return gn_lines_fail(lines, err, "board %dx%d, expected a square one of %d to %d", width,
                              height, (int)GN_MIN_BOARD, (int)GN_MAX_BOARD);
-    r->size = width;
+    r->game.size = width;
     return GN_OK;
 }
 
@@ -73,14 +71,14 @@ static gn_status read_move(record *r, const gn_lines *lines, gn_err *err)
           gn_take_int(&at, &ms) && *at == '\0'))
         return gn_lines_fail(lines, err, "move '%s', expected x,y,milliseconds",
                              gn_quoted(lines->text).text);
-    if (x < 1 || y < 1 || x > r->size || y > r->size)
+    if (x < 1 || y < 1 || x > r->game.size || y > r->game.size)
         return gn_lines_fail(lines, err, "move %d,%d is off the board, expected 1 to %d", x, y,
-                             r->size);
-    if (r->count == r->size * r->size)
-        return gn_lines_fail(lines, err, "more moves than the %d cells of the board", r->count);
-    r->moves[r->count++] = (uint16_t)((y - 1) * r->size + x - 1);
+                             r->game.size);
+    if (r->game.count == r->game.size * r->game.size)
+        return gn_lines_fail(lines, err, "more moves than the %d cells of the board", r->game.count);
+    r->game.moves[r->game.count++] = (uint16_t)((y - 1) * r->game.size + x - 1);
     r->thinking = r->thinking || ms < 0 || ms > FORCED_MS;
-    r->opening += !r->thinking;
+    r->game.opening += !r->thinking;
     return GN_OK;
 }
 
@@ -94,7 +92,7 @@ static gn_status read_tail(record *r, gn_lines *lines, bool more, gn_err *err)
             return gn_lines_fail(lines, err, "%s", lines->fault);
         const char *comma = strchr(lines->text, ',');
         if (ended && comma != NULL)
-            gn_rule_find(comma + 1, strlen(comma + 1), &r->rule);
+            gn_rule_find(comma + 1, strlen(comma + 1), &r->game.rule);
         else if (!ended && looks_like_move(lines->text))
             return gn_lines_fail(lines, err, "a move '%s' after the end of the moves, expected -1",
                                  gn_quoted(lines->text).text);
@@ -105,7 +103,7 @@ static gn_status read_tail(record *r, gn_lines *lines, bool more, gn_err *err)
     return st;
 }
 
-static gn_status read_record(record *r, gn_lines *lines, int wanted, gn_err *err)
+static gn_status read_record(record *r, gn_lines *lines, const gn_import *import, gn_err *err)
 {
     bool more;
     gn_status st = gn_lines_next(lines, &more, err);
@@ -116,7 +114,7 @@ static gn_status read_record(record *r, gn_lines *lines, int wanted, gn_err *err
     if (lines->fault != NULL)
         return gn_lines_fail(lines, err, "%s", lines->fault);
     st = read_header(r, lines, err);
-    if (st != GN_OK || (wanted != 0 && r->size != wanted))
+    if (st != GN_OK || !gn_import_wants(import, r->game.size))
         return st;
     while ((st = gn_lines_next(lines, &more, err)) == GN_OK && more) {
         if (lines->fault != NULL)
@@ -134,20 +132,20 @@ static gn_status read_record(record *r, gn_lines *lines, int wanted, gn_err *err
  * GN_E_FORMAT. */
 static gn_status read_game(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err)
 {
-    record r = {.rule = rule_of_path(lines->path)};
-    const int wanted = import->fit ? 0 : import->board_size;
-    gn_status st = read_record(&r, lines, wanted, err);
+    record r = {.game.rule = rule_of_path(lines->path)};
+    gn_status st = read_record(&r, lines, import, err);
     if (st != GN_OK)
         return st;
+    const gn_record *g = &r.game;
+    st = gn_import_record(games, lines, import, g, err);
+    if (st != GN_E_FORMAT)
+        return st;
+    gn_result result; /* the game is not sound: which line says so? */
     gn_err cause;
     int ply;
-    st = gn_import_add(games, import, lines->path, r.size, r.rule, r.opening, r.moves, r.count, &ply,
-                       &cause);
-    if (st == GN_E_FORMAT) {
-        lines->number = ply < 0 ? 1 : (size_t)ply + 2; /* the header, then a ply a line */
-        return gn_lines_fail(lines, err, "%s", cause.text);
-    }
-    return st == GN_OK ? GN_OK : gn_fail(err, st, "%s", cause.text);
+    gn_game_check(g->size, g->rule, g->opening, g->moves, g->count, &result, &ply, &cause);
+    lines->number = ply < 0 ? 1 : (size_t)ply + 2; /* the header, then a ply a line */
+    return gn_lines_fail(lines, err, "%s", cause.text);
 }
 
 gn_status gn_psq_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err)

@@ -44,6 +44,11 @@ void gn_lines_close(gn_lines *lines)
     lines->file = NULL;
 }
 
+bool gn_is_blank(int c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* Refills the buffer; end = 0 at the end of the file. */
 static gn_status refill(gn_lines *lines, gn_err *err)
 {
@@ -68,6 +73,27 @@ static gn_status refill(gn_lines *lines, gn_err *err)
         return gn_fail(err, GN_E_FORMAT, "%s: not gzip data, expected them under this name",
                        lines->path);
     lines->first = false;
+    return GN_OK;
+}
+
+gn_status gn_lines_block(gn_lines *lines, const char **bytes, int *count, gn_err *err)
+{
+    const gn_status st = lines->at == lines->end ? refill(lines, err) : GN_OK;
+    *bytes = (const char *)lines->buffer + lines->at;
+    *count = st == GN_OK ? lines->end - lines->at : 0;
+    lines->at = lines->end;
+    return st;
+}
+
+gn_status gn_lines_byte(gn_lines *lines, int *byte, gn_err *err)
+{
+    if (lines->at == lines->end) {
+        const gn_status st = refill(lines, err);
+        if (st != GN_OK)
+            return st;
+    }
+    *byte = lines->at < lines->end ? lines->buffer[lines->at++] : -1;
+    lines->number += *byte == '\n' || lines->number == 0; /* the line of the next byte */
     return GN_OK;
 }
 

@@ -31,6 +31,13 @@ void gn_lines_close(gn_lines *lines);
  * data are broken. */
 gn_status gn_lines_next(gn_lines *lines, bool *more, gn_err *err);
 
+/* The next byte, -1 at the end of the file: for formats without lines, instead of gn_lines_next.
+ * The statuses of gn_lines_next. */
+gn_status gn_lines_byte(gn_lines *lines, int *byte, gn_err *err);
+
+/* The bytes that are left of the block read last, or a fresh block; none at the end of the file. */
+gn_status gn_lines_block(gn_lines *lines, const char **bytes, int *count, gn_err *err);
+
 /* GN_E_FORMAT with "path:line: " before the text. */
 gn_status gn_lines_fail(const gn_lines *lines, gn_err *err, const char *format, ...)
     GN_PRINTF(3, 4);
@@ -38,6 +45,9 @@ gn_status gn_lines_fail(const gn_lines *lines, gn_err *err, const char *format, 
 /* Reads an optional '-' and digits at *at and moves past them; larger numbers than
  * +-999,999,999 are cut to that.  False, and *at unmoved, where there is no digit. */
 bool gn_take_int(const char **at, int *value);
+
+/* A blank between the tokens of a text: space, tab, CR, LF. */
+bool gn_is_blank(int c);
 
 /* A printable copy of the first characters of a text, for messages. */
 typedef struct gn_quote {
@@ -52,18 +62,38 @@ bool gn_rule_find(const char *name, size_t length, gn_rule *rule);
 /* Whether text ends in `ending`, in any case (ASCII). */
 bool gn_text_ends(const char *text, const char *ending);
 
+/* A game as its file has it, before any check. */
+typedef struct gn_record {
+    int size, opening, count;
+    gn_rule rule;
+    bool claims; /* `result` is the record's word, for gn_games_claim */
+    gn_result result;
+    uint16_t moves[GN_MAX_BOARD * GN_MAX_BOARD];
+} gn_record;
+
+/* Whether games of this board may be taken at all: else they need not be read to their end. */
+bool gn_import_wants(const gn_import *import, int size);
+
+/* Adds the game if its board is wanted, moved into a smaller box where that is asked for, else
+ * counts it as of another size.  GN_E_FORMAT as gn_lines_fail gives it. */
+gn_status gn_import_record(gn_games *games, const gn_lines *lines, gn_import *import,
+                           const gn_record *record, gn_err *err);
+
 /* Counts a malformed game and passes err->text on.  GN_OK: go on with the next game; GN_E_FORMAT:
  * the import is strict. */
 gn_status gn_import_reject(gn_import *import, const gn_err *err);
 
-/* Adds a game that was read, if it is of the wanted board; a game of a larger board that fits is
- * moved, where the import asks for that.  Counts it either way.  GN_E_FORMAT: *ply as in
- * gn_game_check; GN_E_NOMEM. */
-gn_status gn_import_add(gn_games *games, gn_import *import, const char *path, int size, gn_rule rule,
-                        int opening, uint16_t *moves, int count, int *ply, gn_err *err);
+/* Whether this build reads .rif. */
+#ifdef GN_HAVE_EXPAT
+enum { GN_READS_RIF = 1 };
+#else
+enum { GN_READS_RIF = 0 };
+#endif
 
 /* The readers of the formats.  A malformed game goes to gn_import_reject; anything else that is not
  * GN_OK ends the import. */
+gn_status gn_winepy_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
+gn_status gn_rif_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 gn_status gn_psq_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 gn_status gn_winepy_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 gn_status gn_text_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);

@@ -9,7 +9,7 @@
 #include "gomokunet/data.h"
 #include "gomokunet/numeric.h"
 
-static uint64_t hash_game(const gn_game *game, const uint16_t *moves, int symmetry)
+static uint64_t hash_under(const gn_game *game, const uint16_t *moves, int symmetry)
 {
     uint64_t hash = gn_hash_begin(game->size);
     for (int i = 0; i < game->count; i++)
@@ -17,12 +17,11 @@ static uint64_t hash_game(const gn_game *game, const uint16_t *moves, int symmet
     return hash;
 }
 
-/* One hash for a game and its seven images: the least of the eight. */
-static uint64_t hash_canonical(const gn_game *game, const uint16_t *moves)
+uint64_t gn_hash_game(const gn_game *game, const uint16_t *moves)
 {
     uint64_t least = UINT64_MAX;
     for (int symmetry = 0; symmetry < 8; symmetry++) {
-        const uint64_t hash = hash_game(game, moves, symmetry);
+        const uint64_t hash = hash_under(game, moves + game->first, symmetry);
         if (hash < least)
             least = hash;
     }
@@ -34,7 +33,7 @@ void gn_split(const gn_games *games, uint64_t seed, double fraction, uint8_t *us
     const double limit = fraction * 4294967296.0; /* exact: a power of two */
     for (size_t i = 0; i < games->count; i++) {
         const gn_game *game = &games->game[i];
-        const uint64_t hash = hash_canonical(game, games->moves + game->first);
+        const uint64_t hash = gn_hash_game(game, games->moves);
         const uint32_t draw = gn_random_u32(seed, gn_stream(GN_STREAM_SPLIT, 0), hash);
         use[i] = (double)draw < limit;
     }

@@ -4,7 +4,8 @@
  *     15 freestyle 3 7,7 8,8 7,6 6,6 ...
  *
  * size, rule, plies of the forced opening, then the moves x,y (column, row, from 0), the first
- * mover's first.  docs/data.md is the description for users.
+ * mover's first; behind them, where the stones do not tell it, the result for the first mover: win,
+ * loss, draw or unknown.  docs/data.md is the description for users.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
@@ -53,12 +54,34 @@ static bool take_rule(const char **at, gn_rule *rule)
     return false;
 }
 
-static gn_status take_moves(const gn_lines *lines, const char *at, int size, uint16_t *moves,
-                            int *count, gn_err *err)
+static const char *const result_names[] = {"loss", "draw", "win", "unknown"}; /* from GN_LOSS on */
+
+/* A word at the end of the line that names a result. */
+static bool take_result(const char *at, gn_result *result)
 {
+    for (int i = 0; i < 4; i++) {
+        const size_t length = strlen(result_names[i]);
+        if (strncmp(at, result_names[i], length) == 0 &&
+            at[length + strspn(at + length, " \t")] == '\0') {
+            *result = (gn_result)(i + GN_LOSS);
+            return true;
+        }
+    }
+    return false;
+}
+
+static gn_status take_moves(const gn_lines *lines, const char *at, gn_record *record, gn_err *err)
+{
+    const int size = record->size;
+    uint16_t *moves = record->moves;
+    int *count = &record->count;
+    record->claims = false;
     for (*count = 0; *at != '\0'; ++*count) {
         const char *start = at;
         int x, y;
+        record->claims = take_result(at, &record->result);
+        if (record->claims)
+            break;
         if (!(gn_take_int(&at, &x) && *at++ == ',' && take_field(&at, &y)))
             return gn_lines_fail(lines, err, "ply %d: move '%s', expected x,y", *count + 1,
                                  gn_quoted(start).text);
@@ -76,9 +99,8 @@ static gn_status take_moves(const gn_lines *lines, const char *at, int size, uin
 static gn_status read_game(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err)
 {
     const char *at = lines->text;
-    int size, opening, count;
-    gn_rule rule;
-    uint16_t moves[GN_MAX_CELLS];
+    int size;
+    gn_record record;
     skip_blanks(&at);
     if (!take_field(&at, &size))
         return gn_lines_fail(lines, err, "'%s', expected a board size of %d to %d",
@@ -86,37 +108,30 @@ static gn_status read_game(gn_games *games, gn_lines *lines, gn_import *import, 
     if (size < GN_MIN_BOARD || size > GN_MAX_BOARD)
         return gn_lines_fail(lines, err, "board size %d, expected %d to %d", size,
                              (int)GN_MIN_BOARD, (int)GN_MAX_BOARD);
-    if (!take_rule(&at, &rule))
+    record.size = size;
+    if (!take_rule(&at, &record.rule))
         return gn_lines_fail(lines, err, "rule '%s', expected freestyle, standard or renju",
                              gn_quoted(at).text);
-    if (!take_field(&at, &opening))
+    if (!take_field(&at, &record.opening))
         return gn_lines_fail(lines, err, "'%s', expected the plies of the forced opening",
                              gn_quoted(at).text);
-    gn_status st = take_moves(lines, at, size, moves, &count, err);
+    gn_status st = take_moves(lines, at, &record, err);
     if (st != GN_OK)
         return st;
-    if (import->board_size != 0 && size != import->board_size) {
-        import->other_size++;
-        return GN_OK;
-    }
-    gn_err cause;
-    st = gn_games_add(games, lines->path, size, rule, opening, moves, count, &cause);
-    import->games += st == GN_OK;
-    if (st == GN_E_FORMAT)
-        return gn_lines_fail(lines, err, "%s", cause.text);
-    return st == GN_OK ? GN_OK : gn_fail(err, st, "%s", cause.text);
+    return gn_import_record(games, lines, import, &record, err);
 }
 
 gn_status gn_text_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err)
 {
-    const size_t old_count = games->count, old_moves = games->move_count, old_games = import->games;
+    const size_t old_count = games->count, old_moves = games->move_count;
+    const gn_import old = *import;
     for (;;) {
         bool more;
         gn_status st = gn_lines_next(lines, &more, err);
         if (st == GN_E_FORMAT) { /* broken compression: what was read of this file is not safe */
             games->count = old_count;
             games->move_count = old_moves;
-            import->games = old_games;
+            *import = old;
             return gn_import_reject(import, err);
         }
         if (st != GN_OK || !more)
@@ -143,6 +158,12 @@ static bool write_games(const gn_games *games, gzFile file)
                         game->opening) > 0;
         for (int ply = 0; good && ply < game->count; ply++)
             good = gzprintf(file, " %d,%d", moves[ply] % game->size, moves[ply] / game->size) > 0;
+        gn_result told; /* by the stones */
+        int at;
+        good = good && gn_game_check(game->size, (gn_rule)game->rule, game->opening, moves,
+                                     game->count, &told, &at, NULL) == GN_OK;
+        if (good && told != (gn_result)game->result)
+            good = gzprintf(file, " %s", result_names[game->result - GN_LOSS]) > 0;
         good = good && gzputc(file, '\n') == '\n';
     }
     return good;
