@@ -16,12 +16,13 @@ Test(copies, a_larger_board_fits)
     f.import.board_size = 15;
     cr_expect_eq(read_text(&f, "a.gomoku", WIDE), GN_E_DATA);
     cr_expect(f.import.other_size == 1 && f.import.fitted == 0);
-    f.import.fit = true;
+    f.import.fit_board = true;
     cr_assert_eq(read_text(&f, "a.gomoku", WIDE "15 freestyle 0 7,7\n"), GN_OK, "%s", f.err.text);
     cr_assert(f.games.count == 2 && f.import.fitted == 1);
     const gn_game *g = &f.games.game[0];
-    /* The box is 14 by 3: one column is free on the right, rows 6 to 8 are the middle. */
-    const uint16_t want[] = {6 * 15, 6 * 15 + 13, 7 * 15 + 1, 8 * 15 + 12, 8 * 15 + 2};
+    /* Rows stay where they are: the upper edge is near and remains one.  Columns move by 5, so that
+     * the right edge remains one too. */
+    const uint16_t want[] = {3 * 15 + 1, 3 * 15 + 14, 4 * 15 + 2, 5 * 15 + 13, 5 * 15 + 3};
     cr_assert(g->size == 15 && g->opening == 1 && g->count == 5);
     cr_expect_eq(memcmp(f.games.moves + g->first, want, sizeof want), 0);
     cr_expect_eq(f.games.game[1].count, 1);
@@ -36,7 +37,7 @@ Test(copies, a_larger_board_does_not_fit)
         fixture f;
         begin(&f);
         f.import.board_size = 15;
-        f.import.fit = true;
+        f.import.fit_board = true;
         cr_expect_eq(read_text(&f, "a.gomoku", texts[i]), GN_E_DATA);
         cr_expect(f.import.other_size == 1 && f.import.fitted == 0, "%s", texts[i]);
         end(&f);
@@ -49,7 +50,7 @@ Test(copies, a_larger_board_is_checked)
     fixture f;
     begin(&f);
     f.import.board_size = 15;
-    f.import.fit = true;
+    f.import.fit_board = true;
     cr_expect_eq(read_text(&f, "a.gomoku", "20 freestyle 0 6,3 6,3\n"), GN_E_DATA);
     cr_expect(f.import.malformed == 1 && f.import.fitted == 0);
     end(&f);
@@ -73,13 +74,14 @@ Test(copies, up_to_symmetry)
                           "9 freestyle 0 2,2 4,4 0,1\n9 freestyle 0 0,1 4,4\n"
                           "9 freestyle 1 0,1 4,4 2,2\n");
     gn_games b = games_of("9 freestyle 0 1,0 4,4 2,2\n9 freestyle 0 8,8\n");
-    size_t count;
-    cr_assert_eq(gn_games_duplicates(&count, &a, NULL), GN_OK);
-    cr_expect_eq(count, 2, "%zu", count);
-    cr_assert_eq(gn_games_shared(&count, &b, &a, NULL), GN_OK);
-    cr_expect_eq(count, 1, "%zu", count);
-    cr_assert_eq(gn_games_shared(&count, &a, &b, NULL), GN_OK);
-    cr_expect_eq(count, 3, "%zu", count);
+    uint32_t match[5];
+    cr_assert_eq(gn_games_match(&a, &a, match, NULL), GN_OK);
+    cr_expect(match[0] == 0 && match[1] == 0 && match[2] == 2 && match[3] == 3 && match[4] == 0);
+    cr_assert_eq(gn_games_match(&b, &a, match, NULL), GN_OK);
+    cr_expect(match[0] == 0 && match[1] == UINT32_MAX);
+    cr_assert_eq(gn_games_match(&a, &b, match, NULL), GN_OK);
+    cr_expect(match[0] == 0 && match[1] == 0 && match[2] == UINT32_MAX && match[3] == UINT32_MAX &&
+              match[4] == 0);
     gn_games_free(&a);
     gn_games_free(&b);
 }

@@ -138,11 +138,6 @@ gn_status gn_dataset_remove_seen(gn_dataset *dataset, const gn_dataset *seen, gn
  * UINT32_MAX: none.  With `in` = games, a game with match[i] < i is a copy.  GN_E_NOMEM. */
 gn_status gn_games_match(const gn_games *games, const gn_games *in, uint32_t *match, gn_err *err);
 
-/* How many games are copies of an earlier one, move for move, up to symmetry; and how many games of
- * `games` are in `others` too.  GN_E_NOMEM. */
-gn_status gn_games_duplicates(size_t *out, const gn_games *games, gn_err *err);
-gn_status gn_games_shared(size_t *out, const gn_games *games, const gn_games *others, gn_err *err);
-
 /* Splits by game: use[i] = 1 for about `fraction` of the games, else 0, drawn by (seed, what the
  * game is up to symmetry): copies fall on the same side, and a game's side does not depend on the
  * other games. */

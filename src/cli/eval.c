@@ -50,6 +50,25 @@ static gn_status score(const eval_options *o, const gn_predictions *keep, const 
     return st;
 }
 
+/* Scores all positions; with --write, keeps and writes what the network says of them. */
+static gn_status score_all(const eval_options *o, const gn_net *net, gn_store *store,
+                           const gn_dataset *all, gn_scores *scores, gn_err *err)
+{
+    const size_t cells = (size_t)all->size * (size_t)all->size;
+    if (o->write == NULL)
+        return score(o, NULL, net, store, all, scores, err);
+    const gn_predictions keep = {.logits = malloc(all->count * cells * sizeof *keep.logits),
+                                 .value = malloc(all->count * sizeof *keep.value)};
+    gn_status st = keep.logits != NULL && keep.value != NULL
+                       ? score(o, &keep, net, store, all, scores, err)
+                       : gn_fail(err, GN_E_NOMEM, "no memory for %zu predictions", all->count);
+    if (st == GN_OK)
+        st = predictions_write(o->write, all, &keep, err);
+    free(keep.logits);
+    free(keep.value);
+    return st;
+}
+
 /* Copies among the games, and the games that --seen holds too. */
 static int compare(const eval_options *o, gn_games *games, const gn_games *seen)
 {
@@ -79,11 +98,11 @@ static int score_games(const eval_options *o, const gn_net *net, gn_store *store
     gn_status st = gn_dataset_create(&all, games, net->config.board_size, NULL, 0, &err);
     if (st == GN_OK && all.count == 0)
         st = gn_fail(&err, GN_E_DATA, "no position to score in the games given");
-    if (st == GN_OK) st = score(o, net, store, &all, &scores, &err);
+    if (st == GN_OK) st = score_all(o, net, store, &all, &scores, &err);
     if (st == GN_OK && split)
         st = gn_dataset_create(&theirs, seen, net->config.board_size, NULL, 0, &err);
     if (st == GN_OK && split) st = gn_dataset_remove_seen(&all, &theirs, &err);
-    if (st == GN_OK && split) st = score(o, net, store, &all, &fresh_scores, &err);
+    if (st == GN_OK && split) st = score(o, NULL, net, store, &all, &fresh_scores, &err);
     int status = st == GN_OK ? compare(o, games, seen) : tell("eval", &err);
     if (status == EXIT_GOOD) {
         print_scores(&scores, o->json, "");
@@ -99,18 +118,6 @@ static int score_games(const eval_options *o, const gn_net *net, gn_store *store
     return status;
 }
 
-static int tell_shared(const gn_games *games, const gn_games *seen)
-{
-    gn_err err;
-    size_t shared;
-    if (gn_games_shared(&shared, games, seen, &err) != GN_OK)
-        return tell("eval", &err);
-    if (shared > 0)
-        fprintf(stderr, "gomokunet eval: %zu of %zu games are among those seen, up to symmetry\n",
-                shared, games->count);
-    return EXIT_GOOD;
-}
-
 static int run(const eval_options *o)
 {
     gn_err err;
@@ -122,7 +129,7 @@ static int run(const eval_options *o)
     gn_status st = gn_model_config(&config, o->model, &err);
     if (st == GN_OK) st = gn_net_create(&net, &config, &err);
     if (st == GN_OK) st = gn_store_create(&store, net.tape, gn_table_fast(), false, &err);
-    if (st == GN_OK) st = gn_model_load(o->model, &net, store, gn_table_fast(), &tracked, &err);
+    if (st == GN_OK) st = gn_model_load(o->model, &net, store, &tracked, &err);
     records_options records = o->records;
     records.board_size = config.board_size;
     int status = EXIT_GOOD;

@@ -16,7 +16,7 @@ typedef struct golden_options {
     int batch, steps, threads;
     uint64_t seed;
     double lr;
-    record_options records;
+    records_options records;
     bool no_inference;
     char command[1024];
     progress bar;
@@ -72,7 +72,8 @@ static int run(golden_options *o)
     if (gn_net_create(&net, &o->net.config, &err) != GN_OK)
         return tell("golden", &err);
     const int size = net.config.board_size;
-    int status = o->data.count > 0 ? records_read(&games, &o->data, size, &o->records, "golden")
+    o->records.board_size = size;
+    int status = o->data.count > 0 ? records_read(&games, &o->data, &o->records, "golden")
                                    : records_embedded(&games, size, NULL, "golden");
     if (status == EXIT_GOOD && gn_dataset_create(&dataset, &games, size, NULL, 0, &err) != GN_OK)
         status = tell("golden", &err);
@@ -118,7 +119,7 @@ int command_golden(int argc, char **argv)
         {"only", OPT_TEXT, &o.only, 0, 0, "PATTERN", "tensors whose name fits, with * and ?"},
         {"out", OPT_TEXT, &o.out, 0, 0, "FILE", ".safetensors, or .sha256 for digests alone"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads; no byte depends on them"},
-        RECORD_OPTIONS(&o.records),
+        RECORDS_OPTIONS(&o.records),
     };
     const command c = {"golden", "write golden tensors for other implementations", NULL, list,
                        (int)(sizeof list / sizeof *list), NULL};

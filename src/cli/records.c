@@ -40,15 +40,14 @@ int records_read(gn_games *games, const text_list *paths, const records_options 
     gn_err err;
     const double started = machine_seconds();
     if (read_paths(games, paths, o, &total, &err) != GN_OK) {
-        tell(command_name, &err);
-        return err.status == GN_E_NOMEM ? EXIT_RUNTIME : EXIT_USAGE;
+        int missing = 0; /* the path that is not there, else any */
+        while (missing + 1 < paths->count && access(paths->item[missing], F_OK) == 0)
+            missing++;
+        return tell_input(command_name, paths->item[missing], &err);
     }
     const double seconds = machine_seconds() - started;
     if (c.count > COMPLAINTS_SHOWN)
         fprintf(stderr, "gomokunet %s: and %zu more\n", command_name, c.count - COMPLAINTS_SHOWN);
-    if (total.fitted > 0)
-        fprintf(stderr, "gomokunet %s: %zu games of larger boards moved onto %dx%d\n", command_name,
-                total.fitted, board_size, board_size);
     if (total.malformed > 0 || total.other_size > 0)
         fprintf(stderr,
                 "gomokunet %s: %zu files, %zu games; left out: %zu malformed, %zu of another "

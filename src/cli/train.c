@@ -318,6 +318,7 @@ int command_train(int argc, char **argv)
         {"compare", OPT_FLAG, &o->compare, 0, 0, NULL,
          "at the end, compare with normal mode: memory, speed, gradients"},
         {"debug", OPT_FLAG, &o->debug, 0, 0, NULL, "check every recomputed value, poison memory"},
+        {"profile", OPT_FLAG, &o->profile, 0, 0, NULL, "at the end, time, flops and bytes by op"},
         RECORDS_OPTIONS(&o->records),
         {"json", OPT_FLAG, &o->json, 0, 0, NULL, "metrics as JSON lines on stdout"},
     };

@@ -6,7 +6,6 @@
 #include "cli/profile.h"
 #include "cli/records.h"
 #include "cli/progress.h"
-#include "cli/records.h"
 #include "gomokunet/train.h"
 
 typedef struct train_options {
@@ -17,7 +16,7 @@ typedef struct train_options {
     uint64_t seed;
     double lr, weight_decay, momentum, clip, eval_fraction;
     records_options records;
-    bool json, compat_bn, compare, debug;
+    bool nesterov, json, compat_bn, compare, debug, profile;
 } train_options;
 
 /* Everything that a run of the command holds. */

@@ -93,6 +93,20 @@ static void digest_games(gn_sha256 *hash, const gn_games *games)
     }
 }
 
+/* The games must be those that the options speak of, where they do. */
+static int check_digest(training *t)
+{
+    train_options *o = &t->options;
+    const char *wanted = o->data_sha256;
+    o->data_sha256 = t->data_digest;
+    if (wanted == NULL || strcmp(wanted, "any") == 0 || strcmp(wanted, t->data_digest) == 0)
+        return EXIT_GOOD;
+    fprintf(stderr, "gomokunet train: the games are not those of the run: SHA-256 %.16s..., "
+            "expected %.16s...%s\n", t->data_digest, wanted,
+            o->resume == NULL ? "; --data-sha256 any takes what is there" : "");
+    return EXIT_USAGE;
+}
+
 /* Tells what would make a held-out score too good, or a game count twice. */
 static int report_copies(training *t)
 {

@@ -16,49 +16,6 @@ static const struct kind {
 } kinds[] = {{".psq", gn_psq_read}, {".gomoku", gn_text_read}, {".json", gn_winepy_read},
            {".rif", gn_rif_read}};
 
-/* Moves the stones so that their box stands in the middle of a smaller board; false: too wide. */
-static bool fit_board(uint16_t *moves, int count, int size, int smaller)
-{
-    int low[2] = {size, size}, high[2] = {-1, -1}, shift[2];
-    for (int i = 0; i < count; i++) {
-        const int at[2] = {moves[i] % size, moves[i] / size};
-        for (int k = 0; k < 2; k++) {
-            low[k] = at[k] < low[k] ? at[k] : low[k];
-            high[k] = at[k] > high[k] ? at[k] : high[k];
-        }
-    }
-    for (int k = 0; k < 2; k++) {
-        if (high[k] - low[k] >= smaller)
-            return false;
-        shift[k] = (smaller - 1 - (high[k] - low[k])) / 2 - low[k];
-    }
-    for (int i = 0; i < count; i++)
-        moves[i] = (uint16_t)((moves[i] / size + shift[1]) * smaller + moves[i] % size + shift[0]);
-    return true;
-}
-
-gn_status gn_import_add(gn_games *games, gn_import *import, const char *path, int size, gn_rule rule,
-                        int opening, uint16_t *moves, int count, int *ply, gn_err *err)
-{
-    const int wanted = import->board_size == 0 ? size : import->board_size;
-    gn_result result;
-    *ply = -1;
-    if (size != wanted && !(import->fit && size > wanted)) {
-        import->other_size++;
-        return GN_OK;
-    }
-    gn_status st = gn_game_check(size, rule, opening, moves, count, &result, ply, err);
-    if (st == GN_OK && size != wanted && !fit_board(moves, count, size, wanted)) {
-        import->other_size++;
-        return GN_OK;
-    }
-    if (st == GN_OK)
-        st = gn_games_add(games, path, wanted, rule, opening, moves, count, err);
-    import->games += st == GN_OK;
-    import->fitted += st == GN_OK && size != wanted;
-    return st;
-}
-
 /* The reader for a name, or NULL. */
 static reader *reader_of(const char *path)
 {

@@ -95,7 +95,6 @@ enum { GN_READS_RIF = 0 };
 gn_status gn_winepy_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 gn_status gn_rif_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 gn_status gn_psq_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
-gn_status gn_winepy_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 gn_status gn_text_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);
 
 #endif
