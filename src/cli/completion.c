@@ -187,8 +187,11 @@ static void zsh(void)
           "    if (( CURRENT == 2 )); then\n"
           "        local -a commands\n"
           "        commands=(\n", stdout);
-    for (const program_command *c = program_commands; c->name != NULL; c++)
-        printf("            '%s:%s'\n", c->name, c->summary);
+    for (const program_command *c = program_commands; c->name != NULL; c++) {
+        printf("            '%s:", c->name);
+        zsh_text(c->summary);
+        fputs("'\n", stdout);
+    }
     fputs("        )\n"
           "        _describe command commands\n"
           "        return\n"

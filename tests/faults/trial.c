@@ -11,7 +11,7 @@
 place at;
 double whole_time;
 
-enum { TINY_DISK = 3584 }; /* KiB: what `start` fills, and nearly nothing more */
+enum { SPARE_DISK = 64 }; /* KiB beyond what `start` fills */
 
 static const char *whole_of(const row *r)
 {
@@ -25,8 +25,8 @@ static void prepare(const row *r, long number)
     must("if mountpoint -q run; then umount run; fi; "
          "rm -rf run run.moved promised g.gomoku.gz g.gomoku.gz.tmp");
     if (r->sweep == SIZE_OF_DISK)
-        must("mkdir run && mount -t tmpfs -o size=%ldk faults run && cp -r ../start/. run",
-             TINY_DISK + number * atol(r->effect));
+        must("mkdir run && mount -t tmpfs -o size=$(($(du -sk ../start | cut -f1) + %ld))k "
+             "faults run && cp -r ../start/. run", SPARE_DISK + number * atol(r->effect));
     else if (r->stake == OLD_STATE)
         must("cp -r ../start run");
     if (r->stake == GAMES_FILE)
@@ -152,7 +152,7 @@ void trial(const row *r, tally *t, long number, uint64_t draw)
     const double moment = whole_time * 1.1 * (double)(draw >> 11) / 9007199254740992.0;
     const long bytes = r->effect != NULL ? number * atol(r->effect) : 0;
     if (r->sweep == SIZE_OF_DISK)
-        snprintf(delay, sizeof delay, "%ld KiB", TINY_DISK + bytes);
+        snprintf(delay, sizeof delay, "%ld KiB", SPARE_DISK + bytes);
     else if (r->sweep == NTH_CALL)
         snprintf(fault, sizeof fault, "FAULT=%s:%ld:%s", r->calls, number, r->effect);
     else if (r->sweep == BYTES_OF_DISK)
