@@ -4,62 +4,13 @@
  * must be declared before the first is written.  So the whole run is walked twice by the same code:
  * once to declare (there is no data yet), once for real.
  * SPDX-License-Identifier: MIT */
+#include "golden/trace.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "golden/sink.h"
-#include "gomokunet/golden.h"
-#include "gomokunet/numeric.h"
 #include "train/optimiser.h"
 #include "train/session.h"
-
-typedef struct trace {
-    const gn_golden *g;
-    const gn_tape *tape;
-    gn_session *session;
-    gn_sampler sampler;
-    float *planes, *policy, *value;
-    gn_program *eval_program;
-    gn_engine *eval_engine;
-    gn_sink *sink;
-    bool declaring;
-    uint64_t step;    /* from 1 */
-    const char *pass; /* "forward" or "eval_forward" */
-    float *image;     /* one image, turned to channels first */
-    size_t done;
-    gn_err *err;
-    gn_status status; /* the first failure; later calls do nothing */
-} trace;
-
-gn_golden gn_golden_default(void)
-{
-    gn_golden g = {.session = gn_session_default(), .rate = 1e-3, .steps = 1, .inference = true};
-    return g;
-}
-
-/* Greedy with one step back: the last * swallows one character more where a match fails. */
-bool gn_golden_matches(const char *pattern, const char *name)
-{
-    const char *star = NULL, *after = NULL;
-    while (*name != '\0') {
-        if (*pattern == '*') {
-            star = ++pattern;
-            after = name;
-        } else if (*pattern == '?' || *pattern == *name) {
-            pattern++;
-            name++;
-        } else if (star != NULL) {
-            pattern = star;
-            name = ++after;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*')
-        pattern++;
-    return *pattern == '\0';
-}
 
 /* --- One tensor ----------------------------------------------------------------------------- */
 
@@ -76,7 +27,7 @@ static void copy_canonical(float *to, const float *from, size_t count)
 }
 
 /* Maps leave as [N,C,H,W]; everything else as it is. */
-static gn_status put_floats(trace *t, gn_shape shape, bool map, const float *data)
+static gn_status put_floats(gn_trace *t, gn_shape shape, bool map, const float *data)
 {
     const size_t images = shape.rank == 0 ? 1 : shape.dim[0];
     const size_t count = images == 0 ? 0 : gn_shape_count(shape) / images;
@@ -95,7 +46,7 @@ static gn_status put_floats(trace *t, gn_shape shape, bool map, const float *dat
 }
 
 /* Whether the tensor is wanted; its name in the file. */
-static bool select_name(const trace *t, char *full, size_t room, const char *group,
+static bool select_name(const gn_trace *t, char *full, size_t room, const char *group,
                         const char *name)
 {
     char step[32] = "";
@@ -106,7 +57,7 @@ static bool select_name(const trace *t, char *full, size_t room, const char *gro
 }
 
 /* Declares a tensor, or begins it; false: there is nothing to put. */
-static bool begin(trace *t, const char *full, gn_dtype type, gn_shape shape)
+static bool begin(gn_trace *t, const char *full, gn_dtype type, gn_shape shape)
 {
     if (t->declaring) {
         t->status = gn_sink_declare(t->sink, full, type, shape.rank, shape.dim, t->err);
@@ -120,7 +71,7 @@ static bool begin(trace *t, const char *full, gn_dtype type, gn_shape shape)
     return t->status == GN_OK;
 }
 
-static void tensor(trace *t, const char *group, const char *name, gn_shape shape, bool map,
+static void tensor(gn_trace *t, const char *group, const char *name, gn_shape shape, bool map,
                    const void *data)
 {
     char full[256];
@@ -133,7 +84,7 @@ static void tensor(trace *t, const char *group, const char *name, gn_shape shape
         t->status = put_floats(t, shape, map, data);
 }
 
-static void counter(trace *t, const char *group, const char *batch_norm, bool in_block)
+static void counter(gn_trace *t, const char *group, const char *batch_norm, bool in_block)
 {
     char name[160], full[256];
     snprintf(name, sizeof name, "%s.num_batches_tracked", batch_norm);
@@ -149,7 +100,7 @@ static void counter(trace *t, const char *group, const char *batch_norm, bool in
 /* --- Groups of tensors ---------------------------------------------------------------------- */
 
 /* The shape that a file has for a value of the tape. */
-static gn_shape file_shape(const trace *t, gn_value v)
+static gn_shape file_shape(const gn_trace *t, gn_value v)
 {
     const gn_shape shape = gn_program_shape(t->session->program, v);
     if (strncmp(gn_tape_value(t->tape, v)->name, "loss/", 5) == 0)
@@ -158,13 +109,13 @@ static gn_shape file_shape(const trace *t, gn_value v)
 }
 
 /* An activation, or its gradient. */
-static void activation(trace *t, const char *group, gn_value v, const void *data)
+static void activation(gn_trace *t, const char *group, gn_value v, const void *data)
 {
     const gn_shape shape = file_shape(t, v);
     tensor(t, group, gn_tape_value(t->tape, v)->name, shape, shape.rank == 4, data);
 }
 
-static void inputs(trace *t)
+static void inputs(gn_trace *t)
 {
     const gn_value value[] = {t->g->net->planes, t->g->net->target_policy, t->g->net->target_value};
     const float *data[] = {t->planes, t->policy, t->value};
@@ -173,7 +124,7 @@ static void inputs(trace *t)
 }
 
 /* The counters stand behind their batch norm's running_var, as in a model file. */
-static void state(trace *t, const char *params, const char *buffers)
+static void state(gn_trace *t, const char *params, const char *buffers)
 {
     static const char tail[] = ".running_var";
     for (int v = 0; v < gn_tape_values(t->tape); v++) {
@@ -191,7 +142,7 @@ static void state(trace *t, const char *params, const char *buffers)
     }
 }
 
-static void gradients(trace *t)
+static void gradients(gn_trace *t)
 {
     for (int v = 0; v < gn_tape_values(t->tape); v++)
         if (gn_tape_value(t->tape, v)->kind == GN_PARAM)
@@ -199,7 +150,7 @@ static void gradients(trace *t)
                    false, gn_store_grad(t->session->store, v));
 }
 
-static void moments(trace *t)
+static void moments(gn_trace *t)
 {
     static const char *const groups[] = {"after_exp_avg", "after_exp_avg_sq"};
     const int kinds = t->g->session.optimizer.kind == GN_ADAMW ? 2 : 1;
@@ -212,7 +163,7 @@ static void moments(trace *t)
 }
 
 /* What a record computed, if the list of names has it: layout changes are not ops there. */
-static void forward(trace *t, int record, void **data)
+static void forward(gn_trace *t, int record, void **data)
 {
     const gn_record *r = gn_tape_record_at(t->tape, record);
     const bool loss = strncmp(r->name, "loss/", 5) == 0;
@@ -232,16 +183,16 @@ static void forward(trace *t, int record, void **data)
     }
 }
 
-static void backward(trace *t, int record, void **grad)
+static void backward(gn_trace *t, int record, void **grad)
 {
     const gn_record *r = gn_tape_record_at(t->tape, record);
     if (strcmp(r->op->name, "flatten") != 0 && strncmp(r->name, "loss/", 5) != 0)
         activation(t, "grad_forward", r->out[0], grad == NULL ? NULL : grad[r->out[0]]);
 }
 
-static void watch(void *user, const gn_event *event)
+void gn_trace_watch(void *user, const gn_event *event)
 {
-    trace *t = user;
+    gn_trace *t = user;
     if (event->pass == GN_FORWARD)
         forward(t, event->record, event->places.data);
     else if (event->pass == GN_BACKWARD)
@@ -249,11 +200,11 @@ static void watch(void *user, const gn_event *event)
 }
 
 /* The steps after the first are there to be compared by their ends, not op by op. */
-static bool traced(const trace *t) { return t->step == 1; }
+static bool traced(const gn_trace *t) { return t->step == 1; }
 
 /* --- The run, declared and real ------------------------------------------------------------- */
 
-static void run_eval(trace *t)
+static void run_eval(gn_trace *t)
 {
     if (t->declaring) {
         for (int k = 0; k < gn_tape_records(t->tape); k++)
@@ -267,7 +218,7 @@ static void run_eval(trace *t)
     t->status = t->status == GN_OK ? st : t->status;
 }
 
-static void declare_step(trace *t)
+static void declare_step(gn_trace *t)
 {
     const int records = gn_tape_records(t->tape);
     for (int k = 0; k < records; k++)
@@ -282,10 +233,10 @@ static void watch_losses(void *user, const gn_event *event)
 {
     const gn_record *r = gn_tape_record_at(gn_program_tape(event->program), event->record);
     if (strncmp(r->name, "loss/", 5) == 0)
-        watch(user, event);
+        gn_trace_watch(user, event);
 }
 
-static void run_step(trace *t)
+static void run_step(gn_trace *t)
 {
     if (t->declaring) {
         declare_step(t);
@@ -293,7 +244,7 @@ static void run_step(trace *t)
     }
     gn_step_result result;
     gn_err err;
-    gn_engine_hook(t->session->engine, traced(t) ? watch : watch_losses, t);
+    gn_engine_hook(t->session->engine, traced(t) ? gn_trace_watch : watch_losses, t);
     const gn_status st = gn_session_step(t->session, t->planes, t->policy, t->value, t->g->rate,
                                          &result, &err);
     gn_engine_hook(t->session->engine, NULL, NULL);
@@ -301,7 +252,7 @@ static void run_step(trace *t)
         t->status = gn_fail(t->err, st, "step %llu: %s", (unsigned long long)t->step, err.text);
 }
 
-static void run(trace *t)
+void gn_trace_run(gn_trace *t)
 {
     const uint64_t last = t->g->steps > 0 ? t->g->steps : 1;
     for (t->step = 1; t->step <= last && t->status == GN_OK; t->step++) {
@@ -322,113 +273,4 @@ static void run(trace *t)
         state(t, "after", "after");
         moments(t);
     }
-}
-
-/* --- Building and writing ------------------------------------------------------------------- */
-
-static gn_status metadata(trace *t)
-{
-    const gn_net_config *c = &t->g->net->config;
-    char text[7][32];
-    snprintf(text[0], sizeof text[0], "%d", c->board_size);
-    snprintf(text[1], sizeof text[1], "%d", c->num_blocks);
-    snprintf(text[2], sizeof text[2], "%d", c->channels);
-    snprintf(text[3], sizeof text[3], "%zu", t->g->session.batch);
-    snprintf(text[4], sizeof text[4], "%llu", (unsigned long long)t->g->session.seed);
-    snprintf(text[5], sizeof text[5], "%llu", (unsigned long long)t->g->steps);
-    snprintf(text[6], sizeof text[6], "%.17g", t->g->rate);
-    const char *const pairs[][2] = {
-        {"gomokunet", "order v1"}, {"level", t->g->steps > 0 ? "trace" : "outputs"},
-        {"command", t->g->command == NULL ? "" : t->g->command}, {"board_size", text[0]},
-        {"num_blocks", text[1]}, {"channels", text[2]}, {"conv", gn_conv_name(c->conv)},
-        {"batch_size", text[3]}, {"seed", text[4]}, {"steps", text[5]}, {"lr", text[6]},
-        {"optimizer", t->g->session.optimizer.kind == GN_ADAMW ? "adamw" : "sgd"}};
-    gn_status st = GN_OK;
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs && st == GN_OK; i++)
-        st = gn_sink_metadata(t->sink, pairs[i][0], pairs[i][1], t->err);
-    return st;
-}
-
-static gn_status build_eval(trace *t)
-{
-    gn_schedule schedule = {0};
-    const gn_session_config *c = &t->g->session;
-    gn_status st = gn_program_bind(&t->eval_program, t->tape, c->table, c->batch, c->threads,
-                                   false, t->err);
-    if (st == GN_OK) st = gn_net_schedule(&schedule, t->g->net, "inference", t->err);
-    if (st == GN_OK)
-        st = gn_engine_create(&t->eval_engine, t->eval_program, &schedule, t->session->store,
-                              t->session->pool, t->err);
-    if (st == GN_OK) gn_engine_hook(t->eval_engine, watch, t);
-    gn_schedule_free(&schedule);
-    return st;
-}
-
-/* The largest number of elements that leave at once: one image, or one row of a parameter. */
-static size_t largest_piece(const trace *t)
-{
-    size_t most = 1;
-    for (int v = 0; v < gn_tape_values(t->tape); v++) {
-        const gn_shape s = gn_program_shape(t->session->program, v);
-        const size_t count = s.rank == 0 ? 1 : gn_shape_count(s) / s.dim[0];
-        most = count > most ? count : most;
-    }
-    return most;
-}
-
-static gn_status build(trace *t)
-{
-    const gn_golden *g = t->g;
-    const size_t batch = g->session.batch;
-    const size_t cells = (size_t)g->net->config.board_size * (size_t)g->net->config.board_size;
-    if (g->session.table->elem != sizeof(float))
-        return gn_fail(t->err, GN_E_CONFIG, "golden files are float32, table %s is not",
-                       g->session.table->name);
-    gn_status st = gn_selftest(t->err);
-    if (st == GN_OK) st = gn_session_create(&t->session, g->net, &g->session, t->err);
-    if (st == GN_OK && g->model != NULL) st = gn_session_load(t->session, g->model, t->err);
-    if (st == GN_OK && g->inference) st = build_eval(t);
-    if (st == GN_OK)
-        st = gn_sampler_create(&t->sampler, g->dataset, g->session.seed, batch, t->err);
-    if (st != GN_OK)
-        return st;
-    t->planes = malloc(batch * cells * GN_PLANES * sizeof(float));
-    t->policy = malloc(batch * cells * sizeof(float));
-    t->value = malloc(batch * sizeof(float));
-    t->image = malloc(largest_piece(t) * sizeof(float));
-    if (t->planes == NULL || t->policy == NULL || t->value == NULL || t->image == NULL)
-        return gn_fail(t->err, GN_E_NOMEM, "golden: no memory for a batch of %zu", batch);
-    return GN_OK;
-}
-
-static void release(trace *t)
-{
-    gn_engine_destroy(t->eval_engine);
-    gn_program_destroy(t->eval_program);
-    gn_session_destroy(t->session);
-    gn_sampler_free(&t->sampler);
-    free(t->planes);
-    free(t->policy);
-    free(t->value);
-    free(t->image);
-}
-
-gn_status gn_golden_write(const char *path, const gn_golden *golden, gn_err *err)
-{
-    trace t = {.g = golden, .tape = golden->net->tape, .err = err, .declaring = true};
-    t.status = gn_sink_open(&t.sink, path, err);
-    if (t.status == GN_OK) t.status = build(&t);
-    if (t.status == GN_OK) t.status = metadata(&t);
-    if (t.status == GN_OK) run(&t);
-    if (t.status == GN_OK && gn_sink_tensors(t.sink) == 0)
-        t.status = gn_fail(err, GN_E_CONFIG, "only \"%s\": no tensor has such a name",
-                           golden->only == NULL ? "*" : golden->only);
-    t.declaring = false;
-    if (t.status == GN_OK) run(&t);
-    if (t.status == GN_OK)
-        t.status = gn_sink_close(t.sink, err);
-    else
-        gn_sink_abandon(t.sink);
-    release(&t);
-    return t.status;
 }
