@@ -92,8 +92,9 @@ static void update_sgd(void *param, void *velocity, const void *gradient, size_t
 #pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < count; i++) {
         const real whole = fma_real(wd, p[i], g[i] * c);
-        m[i] = fma_real(mu, m[i], whole);
-        p[i] = fma_real(-lr, nesterov ? fma_real(mu, m[i], whole) : m[i], p[i]);
+        const real next = fma_real(mu, m[i], whole), ahead = fma_real(mu, next, whole);
+        m[i] = next;
+        p[i] = fma_real(-lr, nesterov ? ahead : next, p[i]);
     }
 }
 

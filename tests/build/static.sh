@@ -54,7 +54,7 @@ symbols() {
 }
 
 instructions() { # of an object: "mnemonic operands" a line
-    "${prefix}objdump" -d --no-show-raw-insn "$1" | awk -F '\t' 'NF > 1 { print $2 }'
+    "${prefix}objdump" -d --no-show-raw-insn "$1" | awk -F '\t' 'NF > 1 { print (NF > 2 ? $2 " " $3 : $2) }'
 }
 
 # x86; aarch64 and RISC-V, whose fnmul is no sum; s390x.
