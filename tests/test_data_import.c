@@ -85,6 +85,7 @@ Test(data_box, stones_stand_in_the_middle_and_real_edges_stay)
     /* a game and its mirror image, with an odd width: mirror images again */
     fitted(&f, "20 freestyle 0 8,9 9,9 8,10", 15);
     const int x = f.games.moves[0] % 15;
+    cr_expect_eq(f.games.moves[0], 7 * 15 + 7); /* rounded towards the first stone */
     fitted(&f, "20 freestyle 0 11,9 10,9 11,10", 15);
     cr_expect_eq(f.games.moves[0] % 15, 14 - x);
     end(&f);
