@@ -42,13 +42,16 @@ found     = $(shell pkg-config --exists $(1) 2>/dev/null && echo yes)
 ifeq ($(origin EXPAT),undefined)
 EXPAT    := $(call found,expat)
 endif
-OPTIONAL := $(if $(EXPAT),-DGN_HAVE_EXPAT)
+ifeq ($(origin LIBZIP),undefined)
+LIBZIP   := $(call found,libzip)
+endif
+OPTIONAL := $(if $(EXPAT),-DGN_HAVE_EXPAT) $(if $(LIBZIP),-DGN_HAVE_LIBZIP)
 CPP_ALL  := -Iinclude -Isrc -D_POSIX_C_SOURCE=200809L -DGN_VERSION='"$(VERSION)"' $(OPTIONAL) \
             $(CPPFLAGS)
 compile   = $(CC) $(CPP_ALL) $(1) -g $(CFLAGS) $(WARN) $(NUMERIC) $(OMP) -fPIC -MMD -MP
 # Of CFLAGS the linker gets what it must know, and not -ffast-math, which would flush denormals.
 LINK      = $(CC) $(filter -m% -fsanitize% --sysroot% -static,$(CFLAGS)) $(OMP) $(LDFLAGS)
-LIBS     := -lz $(if $(EXPAT),-lexpat)
+LIBS     := -lz $(if $(EXPAT),-lexpat) $(if $(LIBZIP),-lzip)
 
 # --- Sources -------------------------------------------------------------------------------------
 CORE_DIRS := base tensor ops kernels autograd checkpoint net

@@ -112,7 +112,7 @@ Test(data_sampler, an_epoch_visits_each_position_once)
             for (size_t i = 0; i < set.count; i++)
                 for (int symmetry = 0; symmetry < 8; symmetry++) {
                     float planes[SMALL_CELLS * 5], policy[SMALL_CELLS], value;
-                    gn_position_write(&games, set.position[i].game, set.position[i].ply, symmetry,
+                    gn_position_write(&games, set.position[i].game, (int)set.position[i].ply, symmetry,
                                       planes, policy, &value);
                     if (memcmp(planes, s.planes[k], sizeof planes) != 0 ||
                         memcmp(policy, s.policy[k], sizeof policy) != 0 || value != s.value[k])
@@ -225,7 +225,7 @@ Test(data_dataset, evaluation_batch)
     gn_dataset_batch(&set, set.count - 3, 3, planes[0], policy[0], value);
     for (size_t k = 0; k < 3; k++) {
         const gn_position p = set.position[set.count - 3 + k];
-        gn_position_write(&games, p.game, p.ply, 0, want_planes, want_policy, &want_value);
+        gn_position_write(&games, p.game, (int)p.ply, 0, want_planes, want_policy, &want_value);
         cr_assert_eq(memcmp(planes[k], want_planes, sizeof want_planes), 0);
         cr_assert_eq(memcmp(policy[k], want_policy, sizeof want_policy), 0);
         cr_assert_eq(value[k], want_value);

@@ -137,7 +137,7 @@ Test(data_folder, faults_are_named)
     cr_expect(strstr(f.err.text, "/none.psq: No such file or directory") != NULL);
     cr_expect_eq(read_text(&f, "games.txt", GAME), GN_E_FORMAT);
     cr_expect(strstr(f.err.text, "/games.txt: unknown kind of file, expected .psq, .gomoku, .json "
-                                 "or .rif") != NULL);
+                                 "or .rif, each also with .gz, .npz or .safetensors") != NULL);
     f.import.board_size = 15;
     cr_expect_eq(read_text(&f, "a.gomoku", GAME), GN_E_DATA);
     cr_expect(f.import.other_size == 1 && f.import.malformed == 0);

@@ -36,6 +36,14 @@ typedef struct gn_game {
     uint32_t source;  /* index into gn_games.sources */
 } gn_game;
 
+/* Positions without a game, from arrays: planes [N,5,S,S] (the network's input), policy [N,S*S] a
+ * distribution or all zero, value [N] for the side to move, NaN where unknown. */
+typedef struct gn_samples {
+    int size;
+    size_t count;
+    float *planes, *policy, *value;
+} gn_samples;
+
 /* A growing list of games; zero-initialise, release with gn_games_free. */
 typedef struct gn_games {
     gn_game *game;
@@ -44,9 +52,12 @@ typedef struct gn_games {
     size_t move_count, move_room;
     char **sources; /* the paths that games came from */
     size_t source_count, source_room;
+    gn_samples *samples; /* positions without a game, a set a file */
+    size_t sample_sets;
 } gn_games;
 
 void gn_games_free(gn_games *games);
+size_t gn_games_samples(const gn_games *games); /* positions without a game, of all sets */
 
 /* Appends a game after checking it: board 5 to 25, moves on the board, no cell twice, nothing after
  * a win; derives the result.  GN_E_FORMAT names the ply and what is wrong. */
@@ -68,12 +79,14 @@ typedef struct gn_import {
     void (*complain)(void *user, const char *text);
     void *user;
     size_t files, games, malformed, other_size, fitted; /* counted */
+    size_t positions; /* counted: of arrays, without a game */
     bool cached; /* gn_games_read_cached found the games in its cache */
 } gn_import;
 
 /* Reads a file or, recursively and in byte order of the names, a folder.  Files are told by their
  * names: .psq, .gomoku (our text format, docs/data.md), .json (WinePy's), .rif (RenjuNet's,
- * in a build with expat), each also with .gz; others and hidden ones in a folder are passed over, one named outright is GN_E_FORMAT.  GN_E_DATA
+ * in a build with expat), each also with .gz; and arrays of positions: .npz (in a build with libzip),
+ * .safetensors.  Others and hidden ones in a folder are passed over, one named outright is GN_E_FORMAT.  GN_E_DATA
  * where nothing usable is under this path, GN_E_IO, GN_E_NOMEM.  On failure `games` keeps what was
  * read before. */
 gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn_err *err);
@@ -103,14 +116,14 @@ int gn_symmetry_inverse(int symmetry);
 /* The position before `ply` of a game, seen by the side to move, under a symmetry:
  * planes [S, S, 5] channel last (own, opponent's, last move, ones, zeros); policy [S*S] one-hot, or
  * all zero where the game holds no move to learn; value +1, 0, -1 for the side to move, NaN where
- * the result is unknown. */
+ * the result is unknown.  A `game` from games->count on is a set of samples, `ply` the index in it. */
 void gn_position_write(const gn_games *games, size_t game, int ply, int symmetry, float *planes,
                        float *policy, float *value);
 
-/* The positions to learn from: every ply of every game from its opening on. */
+/* The positions to learn from: every ply of every game from its opening on, then all samples. */
 typedef struct gn_position {
-    uint32_t game;
-    uint16_t ply;
+    uint32_t game; /* from games.count on: a set of samples */
+    uint32_t ply;  /* of a set: the index in it */
 } gn_position;
 
 typedef struct gn_dataset {
@@ -120,7 +133,8 @@ typedef struct gn_dataset {
     size_t count;
 } gn_dataset;
 
-/* Positions of the games whose `use` byte equals `wanted` (use NULL: all).  Games of another board
+/* Positions of the games, and of the samples counted on behind them, whose `use` byte equals `wanted`
+ * (use NULL: all).  Games of another board
  * size are an error.  Release with gn_dataset_free.  GN_E_DATA, GN_E_NOMEM. */
 gn_status gn_dataset_create(gn_dataset *out, const gn_games *games, int size, const uint8_t *use,
                             uint8_t wanted, gn_err *err);
@@ -140,7 +154,8 @@ gn_status gn_games_match(const gn_games *games, const gn_games *in, uint32_t *ma
 
 /* Splits by game: use[i] = 1 for about `fraction` of the games, else 0, drawn by (seed, what the
  * game is up to symmetry): copies fall on the same side, and a game's side does not depend on the
- * other games. */
+ * other games.  Samples are counted on behind the games and drawn one by one, by position: nothing
+ * tells which of them are of one game. */
 void gn_split(const gn_games *games, uint64_t seed, double fraction, uint8_t *use);
 
 /* --- Batches ------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* Files: safetensors, and SHA-256 of tensor bytes.
+/* Files: safetensors, npz, and SHA-256 of tensor bytes.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef GOMOKUNET_IO_H
@@ -56,6 +56,11 @@ typedef struct gn_reader gn_reader;
  * regular file, GN_E_FORMAT malformed or of a type that we do not have, GN_E_NOMEM. */
 gn_status gn_reader_open(gn_reader **out, const char *path, gn_err *err);
 void gn_reader_close(gn_reader *reader); /* NULL is fine */
+
+/* The same for an npz file of numpy: its arrays under their names without ".npy", little-endian, in
+ * C order; headers of at most 64 KiB, at most 4,096 arrays, every byte of the file accounted for.
+ * GN_E_FORMAT also in a build without libzip. */
+gn_status gn_npz_open(gn_reader **out, const char *path, gn_err *err);
 
 size_t gn_reader_count(const gn_reader *reader);
 /* In the order of their data, which may differ from the header's; NULL beyond the last. */

@@ -74,11 +74,15 @@ int copies_positions(const gn_dataset *dataset, const gn_dataset *seen, size_t *
 /* The positions of one board size; use marks those games. */
 static gn_status of_size(gn_dataset *out, const gn_games *games, int size, gn_err *err)
 {
-    uint8_t *use = malloc(games->count + 1);
+    const size_t samples = gn_games_samples(games);
+    uint8_t *use = malloc(games->count + samples + 1), *next = use;
     if (use == NULL)
         return gn_fail(err, GN_E_NOMEM, "no memory to compare %zu games", games->count);
     for (size_t i = 0; i < games->count; i++)
-        use[i] = games->game[i].size == size;
+        *next++ = games->game[i].size == size;
+    for (size_t i = 0; i < games->sample_sets; i++)
+        for (size_t k = 0; k < games->samples[i].count; k++)
+            *next++ = games->samples[i].size == size;
     const gn_status st = gn_dataset_create(out, games, size, use, 1, err);
     free(use);
     return st;

@@ -51,17 +51,19 @@ static void print_counts(const gn_games *games, const counts *c, bool json)
         rules[g->rule]++;
         positions += (size_t)(g->count - g->opening);
     }
-    const char *text = json ? "{\"games\":%zu,\"positions\":%zu,\"first_wins\":%zu,"
+    const char *text = json ? "{\"games\":%zu,\"positions\":%zu,\"samples\":%zu,\"first_wins\":%zu,"
                               "\"second_wins\":%zu,\"draws\":%zu,\"unknown\":%zu,"
                               "\"freestyle\":%zu,\"standard\":%zu,\"renju\":%zu,"
                               "\"shortest\":%d,\"longest\":%d,\"median\":%d,\"mean\":%.2f,"
                               "\"copies\":%zu"
-                            : "%zu games, %zu positions after the openings\n"
+                            : "%zu games, %zu positions after the openings (%zu of them without a "
+                              "game)\n"
                               "first mover wins %zu, second %zu, draws %zu, unknown %zu\n"
                               "freestyle %zu, standard %zu, renju %zu\n"
                               "plies %d to %d, median %d, mean %.1f\n"
                               "copies of other games, up to symmetry: %zu\n";
-    printf(text, games->count, positions, s.results[2], s.results[0], s.results[1],
+    const size_t samples = gn_games_samples(games);
+    printf(text, games->count, positions + samples, samples, s.results[2], s.results[0], s.results[1],
            s.results[3], rules[GN_FREESTYLE], rules[GN_STANDARD], rules[GN_RENJU], s.shortest,
            s.longest, s.median, s.mean, c->copies);
     if (c->seen)
@@ -106,6 +108,10 @@ static int run(const games_options *o)
     int status = o->make > 0 ? make_games(&games, o)
                              : records_read(&games, &o->data, &o->records, "games");
     if (status == EXIT_GOOD) status = compare(&games, o, &c);
+    if (status == EXIT_GOOD && games.count == 0 && (o->out != NULL || o->stats != NULL)) {
+        gn_fail(&err, GN_E_DATA, "only positions without a game, expected games for --out or --stats");
+        status = tell("games", &err);
+    }
     if (status == EXIT_GOOD && o->out != NULL && gn_games_write(&games, o->out, &err) != GN_OK)
         status = tell("games", &err);
     if (status == EXIT_GOOD && o->stats != NULL)

@@ -41,7 +41,8 @@ void stats_count(games_stats *s, const gn_games *games)
             s->size_games = of_size[g->size];
         }
     }
-    count_lengths(s);
+    if (games->count > 0)
+        count_lengths(s);
     for (size_t i = 0; i < games->count; i++) {
         const gn_game *g = &games->game[i];
         for (int ply = 0; ply < g->count && ply < STATS_OPENING && g->size == s->size; ply++)

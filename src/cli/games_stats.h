@@ -17,7 +17,7 @@ typedef struct games_stats {
     size_t heat[GN_MAX_BOARD * GN_MAX_BOARD]; /* stones of the first plies, by cell */
 } games_stats;
 
-/* At least one game. */
+/* Without a game every number is 0. */
 void stats_count(games_stats *s, const gn_games *games);
 
 /* The picture, as SVG. */

@@ -66,7 +66,7 @@ static int split_games(training *t, gn_err *err)
             st = gn_dataset_create(&t->held_out, &t->eval_games, size, NULL, 0, err);
         return st == GN_OK ? EXIT_GOOD : tell("train", err);
     }
-    uint8_t *use = calloc(t->games.count + 1, 1);
+    uint8_t *use = calloc(t->games.count + gn_games_samples(&t->games) + 1, 1);
     if (use == NULL) {
         gn_fail(err, GN_E_NOMEM, "no memory for %zu games", t->games.count);
         return tell("train", err);
@@ -90,6 +90,14 @@ static void digest_games(gn_sha256 *hash, const gn_games *games)
             const uint32_t move = games->moves[g->first + k];
             gn_sha256_add_elements(hash, &move, sizeof move, sizeof move);
         }
+    }
+    for (size_t i = 0; i < games->sample_sets; i++) {
+        const gn_samples *s = &games->samples[i];
+        const size_t cells = s->count * (size_t)(s->size * s->size);
+        const float *const arrays[] = {s->planes, s->policy, s->value};
+        const size_t counts[] = {cells * GN_PLANES, cells, s->count};
+        for (int k = 0; k < 3; k++)
+            gn_sha256_add_elements(hash, arrays[k], counts[k] * sizeof(float), sizeof(float));
     }
 }
 

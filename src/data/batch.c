@@ -31,6 +31,17 @@ gn_status gn_dataset_create(gn_dataset *out, const gn_games *games, int size, co
                            games->sources[game->source], game->size, size);
         count += (size_t)(game->count - game->opening);
     }
+    size_t number = games->count; /* into `use` */
+    for (size_t i = 0; i < games->sample_sets; number += games->samples[i++].count) {
+        const gn_samples *s = &games->samples[i];
+        size_t taken = 0;
+        for (size_t k = 0; k < s->count; k++)
+            taken += use == NULL || use[number + k] == wanted;
+        if (taken > 0 && s->size != size)
+            return gn_fail(err, GN_E_DATA, "positions on a board of %d, expected only %d", s->size,
+                           size);
+        count += taken;
+    }
     if (count > UINT32_MAX || games->count > UINT32_MAX) /* the sampler's order is 32 bits wide */
         return gn_fail(err, GN_E_DATA, "%zu positions, expected at most %u", count, UINT32_MAX);
 
@@ -44,6 +55,12 @@ gn_status gn_dataset_create(gn_dataset *out, const gn_games *games, int size, co
         for (uint16_t ply = game->opening; ply < game->count; ply++)
             out->position[out->count++] = (gn_position){.game = (uint32_t)i, .ply = ply};
     }
+    number = games->count;
+    for (size_t i = 0; i < games->sample_sets; number += games->samples[i++].count)
+        for (size_t k = 0; k < games->samples[i].count; k++)
+            if (use == NULL || use[number + k] == wanted)
+                out->position[out->count++] = (gn_position){(uint32_t)(games->count + i),
+                                                            (uint32_t)k};
     assert(out->count == count);
     return GN_OK;
 }
@@ -62,7 +79,7 @@ static void write_slot(const gn_dataset *dataset, size_t index, int symmetry, si
 {
     const size_t cells = (size_t)dataset->size * (size_t)dataset->size;
     const gn_position position = dataset->position[index];
-    gn_position_write(dataset->games, position.game, position.ply, symmetry,
+    gn_position_write(dataset->games, position.game, (int)position.ply, symmetry,
                       planes + k * cells * GN_PLANES, policy + k * cells, value + k);
 }
 

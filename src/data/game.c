@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/record.h"
+
 const char *gn_rule_name(gn_rule rule)
 {
     static const char *const names[] = {"freestyle", "standard", "renju"};
@@ -190,5 +192,6 @@ void gn_games_free(gn_games *games)
     free(games->sources);
     free(games->game);
     free(games->moves);
+    gn_samples_free(games);
     *games = (gn_games){0};
 }

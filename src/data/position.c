@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "gomokunet/data.h"
+#include "data/record.h"
 
 int gn_symmetry_cell(int symmetry, int cell, int size)
 {
@@ -34,7 +34,13 @@ int gn_symmetry_inverse(int symmetry)
 void gn_position_write(const gn_games *games, size_t game, int ply, int symmetry, float *planes,
                        float *policy, float *value)
 {
-    assert(game < games->count && ply >= 0 && ply <= games->game[game].count);
+    if (game >= games->count) {
+        assert(game - games->count < games->sample_sets);
+        gn_samples_write(&games->samples[game - games->count], (size_t)ply, symmetry, planes, policy,
+                         value);
+        return;
+    }
+    assert(ply >= 0 && ply <= games->game[game].count);
     enum { OWN, OPPONENT, LAST, ONES };
     const gn_game *g = &games->game[game];
     const uint16_t *moves = games->moves + g->first;

@@ -1,5 +1,5 @@
 /* Reading game records from a file or a folder, whatever formats lie in it.
- *
+ * Games come first, then positions without a game, each in the order of the files.
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +28,14 @@ static reader *reader_of(const char *path)
     return NULL;
 }
 
+static bool holds_samples(const char *name)
+{
+    return gn_text_ends(name, ".npz") || gn_text_ends(name, ".safetensors");
+}
+
 static bool is_known(const char *name)
 {
-    return reader_of(name) != NULL;
+    return reader_of(name) != NULL || holds_samples(name);
 }
 
 static gn_status read_file(gn_games *games, const char *path, gn_import *import, gn_err *err)
@@ -48,24 +53,48 @@ static gn_status read_file(gn_games *games, const char *path, gn_import *import,
     return st;
 }
 
-gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn_err *err)
+/* Reads the files that hold games, or those that hold samples. */
+static gn_status read_files(gn_games *games, const gn_files *files, bool samples, gn_import *import,
+                            gn_err *err)
 {
-    const gn_import before = *import;
-    gn_files files = {0};
-    gn_status st = gn_files_list(&files, path, is_known, err);
-    if (st == GN_OK && files.count == 1 && !is_known(files.file[0].path))
-        st = gn_fail(err, GN_E_FORMAT, "%s: unknown kind of file, expected .psq, .gomoku, .json or "
-                     ".rif, each also with .gz", path);
-    for (size_t i = 0; i < files.count && st == GN_OK; i++)
-        st = read_file(games, files.file[i].path, import, err);
-    gn_files_free(&files);
-    if (st != GN_OK || import->games > before.games)
-        return st;
+    gn_status st = GN_OK;
+    for (size_t i = 0; i < files->count && st == GN_OK; i++) {
+        const char *path = files->file[i].path;
+        if (holds_samples(path) == samples)
+            st = samples ? gn_samples_read(games, path, import, err)
+                         : read_file(games, path, import, err);
+    }
+    return st;
+}
+
+/* Lists a path; a file that was named outright must be of a known kind. */
+static gn_status list_path(gn_files *files, const char *path, gn_err *err)
+{
+    const size_t before = files->count;
+    const gn_status st = gn_files_list(files, path, is_known, err);
+    if (st == GN_OK && files->count == before + 1 && !is_known(files->file[before].path))
+        return gn_fail(err, GN_E_FORMAT, "%s: unknown kind of file, expected .psq, .gomoku, .json or "
+                       ".rif, each also with .gz, .npz or .safetensors", path);
+    return st;
+}
+
+static gn_status check_usable(const char *path, const gn_import *part, gn_err *err)
+{
+    if (part->games > 0 || part->positions > 0)
+        return GN_OK;
     return gn_fail(err, GN_E_DATA,
                    "%s: no usable game (%zu files read, %zu games malformed, %zu of another board "
-                   "size)",
-                   path, import->files - before.files, import->malformed - before.malformed,
-                   import->other_size - before.other_size);
+                   "size)", path, part->files, part->malformed, part->other_size);
+}
+
+/* The same request with nothing counted yet. */
+static gn_import fresh(const gn_import *import)
+{
+    gn_import part = *import;
+    part.files = part.games = part.malformed = part.other_size = 0;
+    part.fitted = part.positions = 0;
+    part.cached = false;
+    return part;
 }
 
 static void add_counts(gn_import *to, const gn_import *from)
@@ -75,31 +104,46 @@ static void add_counts(gn_import *to, const gn_import *from)
     to->malformed += from->malformed;
     to->other_size += from->other_size;
     to->fitted += from->fitted;
+    to->positions += from->positions;
     to->cached = from->cached;
+}
+
+gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn_err *err)
+{
+    gn_import part = fresh(import);
+    gn_files files = {0};
+    gn_status st = list_path(&files, path, err);
+    if (st == GN_OK) st = read_files(games, &files, false, &part, err);
+    if (st == GN_OK) st = read_files(games, &files, true, &part, err);
+    if (st == GN_OK) st = check_usable(path, &part, err);
+    gn_files_free(&files);
+    add_counts(import, &part);
+    return st;
 }
 
 gn_status gn_games_read_cached(gn_games *games, const char *const *paths, size_t count,
                                const char *cache, gn_import *import, gn_err *err)
 {
-    gn_import part = *import; /* what this call alone counts */
-    part.files = part.games = part.malformed = part.other_size = part.fitted = 0;
-    part.cached = false;
+    gn_import part = fresh(import);
     gn_files files = {0};
     gn_status st = GN_OK;
-    for (size_t i = 0; i < count && st == GN_OK; i++)
-        st = gn_files_list(&files, paths[i], is_known, err);
-    char key[65];
-    gn_cache_key(key, &files, import);
-    const bool sure = !files.irregular; /* the bytes of a pipe have no size or time to know them */
-    gn_files_free(&files);
-
+    char key[65] = "";
     const size_t first = games->count;
-    if (st == GN_OK && sure)
+    for (size_t i = 0; i < count && st == GN_OK; i++)
+        st = list_path(&files, paths[i], err);
+    const bool sure = !files.irregular; /* the bytes of a pipe have no size or time to know them */
+    if (st == GN_OK && sure) {
+        gn_cache_key(key, &files, import);
         st = gn_cache_load(games, cache, key, &part, &part.cached, err);
-    for (size_t i = 0; i < count && st == GN_OK && !part.cached; i++)
-        st = gn_games_read(games, paths[i], &part, err);
-    if (st == GN_OK && sure && !part.cached)
-        st = gn_cache_save(games, first, cache, key, &part, err);
+    }
+    if (st == GN_OK && !part.cached) {
+        st = read_files(games, &files, false, &part, err);
+        if (st == GN_OK && sure && part.games > 0)
+            st = gn_cache_save(games, first, cache, key, &part, err);
+    }
+    if (st == GN_OK) st = read_files(games, &files, true, &part, err);
+    if (st == GN_OK) st = check_usable(count > 0 ? paths[0] : "no path", &part, err);
+    gn_files_free(&files);
     add_counts(import, &part);
     return st;
 }

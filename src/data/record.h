@@ -90,6 +90,19 @@ enum { GN_READS_RIF = 1 };
 enum { GN_READS_RIF = 0 };
 #endif
 
+/* --- Positions without a game (samples.c) --- */
+
+/* Reads a file of arrays; a malformed one goes to gn_import_reject. */
+gn_status gn_samples_read(gn_games *games, const char *path, gn_import *import, gn_err *err);
+/* The sample under a symmetry, as gn_position_write does it. */
+void gn_samples_write(const gn_samples *s, size_t index, int symmetry, float *planes, float *policy,
+                      float *value);
+void gn_samples_free(gn_games *games);
+/* A hash of what the network sees: stones and last move, the same for all symmetries (seen.c). */
+uint64_t gn_sample_name(const gn_samples *s, size_t index);
+
+/* --- Formats --- */
+
 /* The readers of the formats.  A malformed game goes to gn_import_reject; anything else that is not
  * GN_OK ends the import. */
 gn_status gn_winepy_read(gn_games *games, gn_lines *lines, gn_import *import, gn_err *err);

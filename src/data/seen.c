@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
-#include "gomokunet/data.h"
+#include "data/record.h"
 
 /* --- Names --------------------------------------------------------------------------------- */
 
@@ -26,6 +26,23 @@ enum { OWN, OPPONENT, LAST };
 static uint64_t mark(int plane, int cell)
 {
     return mix(0x9e3779b97f4a7c15u * (uint64_t)(1 + plane * 1024 + cell));
+}
+
+uint64_t gn_sample_name(const gn_samples *s, size_t index)
+{
+    const int cells = s->size * s->size;
+    const float *planes = s->planes + index * (size_t)(cells * GN_PLANES);
+    uint64_t least = UINT64_MAX;
+    for (int symmetry = 0; symmetry < 8; symmetry++) {
+        uint64_t sum = 0;
+        for (int plane = OWN; plane <= LAST; plane++)
+            for (int cell = 0; cell < cells; cell++)
+                if (planes[plane * cells + cell] != 0)
+                    sum += mark(plane, gn_symmetry_cell(symmetry, cell, s->size));
+        sum = mix(sum + (uint64_t)s->size);
+        least = sum < least ? sum : least;
+    }
+    return least;
 }
 
 /* Walks through the positions of a dataset; quick where they come in order. */
@@ -47,22 +64,25 @@ static uint64_t walk_to(walk *w, size_t index)
 {
     const gn_dataset *d = w->dataset;
     const gn_position at = d->position[index];
+    if (at.game >= d->games->count)
+        return gn_sample_name(&d->games->samples[at.game - d->games->count], at.ply);
     const gn_game *g = &d->games->game[at.game];
     const uint16_t *moves = d->games->moves + g->first;
-    if (at.game != w->game || at.ply < w->plies)
+    const int ply = (int)at.ply;
+    if (at.game != w->game || ply < w->plies)
         *w = (walk){.dataset = d, .game = at.game};
-    for (; w->plies < at.ply; w->plies++)
+    for (; w->plies < ply; w->plies++)
         for (int s = 0; s < 8; s++) {
             const int cell = gn_symmetry_cell(s, moves[w->plies], d->size);
             w->side[s][w->plies % 2] += mark(OWN, cell);
             w->other[s][w->plies % 2] += mark(OPPONENT, cell);
         }
-    const int mover = at.ply % 2;
+    const int mover = ply % 2;
     uint64_t least = UINT64_MAX;
     for (int s = 0; s < 8; s++) {
         uint64_t sum = w->side[s][mover] + w->other[s][1 - mover];
-        if (at.ply > 0)
-            sum += mark(LAST, gn_symmetry_cell(s, moves[at.ply - 1], d->size));
+        if (ply > 0)
+            sum += mark(LAST, gn_symmetry_cell(s, moves[ply - 1], d->size));
         sum = mix(sum + (uint64_t)d->size);
         least = sum < least ? sum : least;
     }

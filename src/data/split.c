@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include "base/streams.h"
 #include "data/hash.h"
+#include "data/record.h"
 #include "gomokunet/data.h"
 #include "gomokunet/numeric.h"
 
@@ -37,4 +38,9 @@ void gn_split(const gn_games *games, uint64_t seed, double fraction, uint8_t *us
         const uint32_t draw = gn_random_u32(seed, gn_stream(GN_STREAM_SPLIT, 0), hash);
         use[i] = (double)draw < limit;
     }
+    use += games->count;
+    for (size_t i = 0; i < games->sample_sets; i++)
+        for (size_t k = 0; k < games->samples[i].count; k++)
+            *use++ = (double)gn_random_u32(seed, gn_stream(GN_STREAM_SPLIT, 0),
+                                           gn_sample_name(&games->samples[i], k)) < limit;
 }

@@ -12,13 +12,7 @@
 #include "base/align.h"
 #include "codec.h"
 #include "file.h"
-#include "header.h"
-
-struct gn_reader {
-    char *text; /* the header, decoded in place: names and metadata point into it */
-    gn_header header;
-    uint8_t *data;
-};
+#include "reader.h"
 
 /* The size of the file is known, so that less is a failure. */
 static gn_status read_bytes(void *to, size_t count, FILE *file, const char *path, gn_err *err)
@@ -76,8 +70,7 @@ static gn_status read_header(gn_reader *r, uint64_t *data_bytes, FILE *file, uin
     return st == GN_OK ? gn_header_parse(&r->header, r->text, count, *data_bytes, path, err) : st;
 }
 
-/* Any other byte in a C bool is undefined behaviour, so it must not come in. */
-static gn_status check_bool(const gn_entry *entry, const char *path, gn_err *err)
+gn_status gn_reader_check_bool(const gn_entry *entry, const char *path, gn_err *err)
 {
     const uint8_t *byte = entry->data;
     for (size_t i = 0; i < entry->bytes; i++)
@@ -109,7 +102,7 @@ static gn_status read_data(gn_reader *r, uint64_t data_bytes, FILE *file, const 
             gn_reverse_elements(place, entry->bytes, gn_dtype_size(entry->type));
         entry->data = place;
         if (st == GN_OK && entry->type == GN_BOOL)
-            st = check_bool(entry, path, err);
+            st = gn_reader_check_bool(entry, path, err);
         place += gn_align(entry->bytes);
     }
     return st;

@@ -1,0 +1,16 @@
+/* The header of an npy array.  SPDX-License-Identifier: MIT */
+#ifndef GN_IO_NPY_H
+#define GN_IO_NPY_H
+
+#include "gomokunet/io.h"
+
+/* Magic, version and length of the first two versions fit the start; the whole has a cap. */
+enum { GN_NPY_START = 12, GN_NPY_CAP = 64 * 1024 };
+
+/* The bytes before the data, from the first GN_NPY_START of them; at least those. */
+gn_status gn_npy_length(size_t *length, const char *start, gn_err *err);
+
+/* Type, rank, dimensions and bytes of the array; the name is not touched. */
+gn_status gn_npy_parse(gn_entry *entry, const char *header, size_t length, gn_err *err);
+
+#endif
