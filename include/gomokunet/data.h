@@ -84,11 +84,11 @@ typedef struct gn_import {
 } gn_import;
 
 /* Reads a file or, recursively and in byte order of the names, a folder.  Files are told by their
- * names: .psq, .gomoku (our text format, docs/data.md), .json (WinePy's), .rif (RenjuNet's,
- * in a build with expat), each also with .gz; and arrays of positions: .npz (in a build with libzip),
- * .safetensors.  Others and hidden ones in a folder are passed over, one named outright is GN_E_FORMAT.  GN_E_DATA
- * where nothing usable is under this path, GN_E_IO, GN_E_NOMEM.  On failure `games` keeps what was
- * read before. */
+ * names: .psq, .gomoku (our text format, docs/data.md), .json (WinePy's), .rif (RenjuNet's, in a
+ * build with expat), each also with .gz; and arrays of positions: .npz (in a build with libzip) and
+ * .safetensors.  Others and hidden ones in a folder are passed over; one named outright is
+ * GN_E_FORMAT.  GN_E_DATA where nothing usable is under this path, GN_E_IO, GN_E_NOMEM.  On failure
+ * `games` keeps what was read before. */
 gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn_err *err);
 
 /* The same for several paths, through a file that keeps their games: where it was written for the

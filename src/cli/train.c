@@ -17,8 +17,8 @@ static train_options defaults(void)
 {
     const gn_optimizer_config o = gn_optimizer_default();
     return (train_options){.net = net_options_default(), .out = "run", .schedule = "constant",
-                           .optimizer = "adamw", .batch = 64, .accumulate = 1, .epochs = 1, .eval_every = 250,
-                           .threads = gn_threads_available(), .seed = 1, .lr = 1e-3,
+                           .optimizer = "adamw", .batch = 64, .accumulate = 1, .epochs = 1,
+                           .eval_every = 250, .threads = gn_threads_available(), .seed = 1, .lr = 1e-3,
                            .weight_decay = o.weight_decay, .momentum = o.momentum,
                            .clip = o.clip, .eval_fraction = 0.1};
 }
