@@ -107,6 +107,7 @@ $(BUILD)/obj/kernels/select.o: CPP_ALL += $(SELECT)
 $(BUILD)/libgomokunet.a: $(LIB_OBJ)
 	@echo "  AR    $@"; rm -f $@
 	$(Q)$(AR) rcs $@ $^
+	@echo "$(LIBS)" > $(BUILD)/libs  # what a program needs beside it: the tests' scripts read this
 
 $(BUILD)/libgomokunet.so: $(LIB_OBJ)
 	@echo "  LD    $@"

@@ -20,8 +20,8 @@ Test(data_winepy, a_game_whose_corner_has_no_sign)
     fixture f;
     begin(&f);
     cr_assert_eq(read_text(&f, "a.json", "[{\"board_state\": [112], \"next_move\": 0},\r\n"
-                           " {\"board_state\":[0,112] ,\"next_move\":84}, {\"board_state\": [112, 0, "
-                           "84], \"next_move\": -224}]\n"), GN_OK, "%s", f.err.text);
+                           " {\"board_state\":[0,112] ,\"next_move\":84}, {\"board_state\": [112, "
+                           "0, 84], \"next_move\": -224}]\n"), GN_OK, "%s", f.err.text);
     expect_moves(&f.games, 0, 4, (int[]){112, 0, 84, 224});
     cr_expect(f.games.game[0].opening == 1 && f.games.game[0].rule == GN_FREESTYLE &&
               f.games.game[0].size == 15 && f.games.game[0].result == GN_UNKNOWN);
@@ -35,10 +35,12 @@ Test(data_winepy, what_is_no_game_is_named)
     } cases[] = {
         {"", "position 0: expected ' [ { \"board_state\" : ['"},
         {"{}", "position 0: expected"},
-        {"[{\"board_state\": [-5], \"next_move\": 6}]", "ply 1: cell 5 is not for the side to move"},
+        {"[{\"board_state\": [-5], \"next_move\": 6}]",
+         "ply 1: cell 5 is not for the side to move"},
         {"[{\"board_state\": [5], \"next_move\": 6}]", "ply 2: cell 6 is not for the side to move"},
         {"[{\"board_state\": [225], \"next_move\": -6}]", "stone '225', expected -224 to 224"},
-        {"[{\"board_state\": [1x], \"next_move\": -6}]", "position 1: expected ' ] , \"next_move\""},
+        {"[{\"board_state\": [1x], \"next_move\": -6}]",
+         "position 1: expected ' ] , \"next_move\""},
         {"[{\"board_state\": [5], \"next_move\": -5}]", "ply 2: column 6, row 1 is taken"},
         {"[{\"board_state\": [5], \"next_move\": -6}, {\"board_state\": [5, 6], \"next_move\": 7}]",
          "position 2: cell 6 is not a stone of the moves so far"},
@@ -103,7 +105,8 @@ Test(data_box, what_does_not_fit_is_of_another_size)
     f.import.fit_board = false;
     cr_expect_eq(read_text(&f, "a.gomoku", "20 freestyle 0 0,0 1,3"), GN_E_DATA);
     f.import.fit_board = true;
-    cr_expect_eq(read_text(&f, "a.psq", "Piskvorky 20x20, 11:11, 0\n9,9,0\n10,9,50\nA\nB\n-1\n"), GN_OK);
+    cr_expect_eq(read_text(&f, "a.psq", "Piskvorky 20x20, 1:1, 0\n9,9,0\n10,9,50\nA\nB\n-1\n"),
+                 GN_OK);
     cr_expect_eq(read_text(&f, "a.gomoku", "20 freestyle 0 3,3 3,3"), GN_E_DATA);
     cr_expect_eq(f.import.malformed, 1); /* still a malformed game */
     end(&f);

@@ -21,7 +21,7 @@ typedef struct zip {
 static void number(zip *z, unsigned long value, int bytes)
 {
     for (int i = 0; i < bytes; i++)
-        z->bytes[z->count++] = (unsigned char)(value >> 8 * i);
+        z->bytes[z->count++] = (unsigned char)(i < 8 ? value >> 8 * i : 0);
 }
 
 static void facts(zip *z, size_t i)
@@ -137,7 +137,8 @@ Test(npz, malformed_headers_are_refused)
     } cases[] = {
         {"a.npy", "{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", "expected the type"},
         {"a.npy", "{'descr': '|O', 'fortran_order': False, 'shape': (2,), }", "expected the type"},
-        {"a.npy", "{'descr': '<f4', 'fortran_order': True, 'shape': (2,), }", "'fortran_order': False"},
+        {"a.npy", "{'descr': '<f4', 'fortran_order': True, 'shape': (2,), }",
+         "'fortran_order': False"},
         {"a.npy", F4("(3,)"), "header and shape need 128 + 12 bytes, the entry has 136"},
         {"a.npy", F4("(1,)"), "header and shape need 128 + 4 bytes, the entry has 136"},
         {"a.npy", F4("(-2,)"), "expected a header"},

@@ -85,8 +85,8 @@ typedef struct gn_import {
 
 /* Reads a file or, recursively and in byte order of the names, a folder.  Files are told by their
  * names: .psq, .gomoku (our text format, docs/data.md), .json (WinePy's), .rif (RenjuNet's, in a
- * build with expat), each also with .gz; and arrays of positions: .npz (in a build with libzip) and
- * .safetensors.  Others and hidden ones in a folder are passed over; one named outright is
+ * build with expat), each also with .gz; and arrays of positions: .npz (in a build with libzip),
+ * .safetensors.  Others and hidden ones in a folder are passed over, one named outright is
  * GN_E_FORMAT.  GN_E_DATA where nothing usable is under this path, GN_E_IO, GN_E_NOMEM.  On failure
  * `games` keeps what was read before. */
 gn_status gn_games_read(gn_games *games, const char *path, gn_import *import, gn_err *err);
@@ -116,7 +116,8 @@ int gn_symmetry_inverse(int symmetry);
 /* The position before `ply` of a game, seen by the side to move, under a symmetry:
  * planes [S, S, 5] channel last (own, opponent's, last move, ones, zeros); policy [S*S] one-hot, or
  * all zero where the game holds no move to learn; value +1, 0, -1 for the side to move, NaN where
- * the result is unknown.  A `game` from games->count on is a set of samples, `ply` the index in it. */
+ * the result is unknown.  A `game` from games->count on is a set of samples, `ply` the index in
+ * it. */
 void gn_position_write(const gn_games *games, size_t game, int ply, int symmetry, float *planes,
                        float *policy, float *value);
 
@@ -133,8 +134,8 @@ typedef struct gn_dataset {
     size_t count;
 } gn_dataset;
 
-/* Positions of the games, and of the samples counted on behind them, whose `use` byte equals `wanted`
- * (use NULL: all).  Games of another board
+/* Positions of the games, and of the samples counted on behind them, whose `use` byte equals
+ * `wanted` (use NULL: all).  Games of another board
  * size are an error.  Release with gn_dataset_free.  GN_E_DATA, GN_E_NOMEM. */
 gn_status gn_dataset_create(gn_dataset *out, const gn_games *games, int size, const uint8_t *use,
                             uint8_t wanted, gn_err *err);

@@ -63,9 +63,9 @@ static void print_counts(const gn_games *games, const counts *c, bool json)
                               "plies %d to %d, median %d, mean %.1f\n"
                               "copies of other games, up to symmetry: %zu\n";
     const size_t samples = gn_games_samples(games);
-    printf(text, games->count, positions + samples, samples, s.results[2], s.results[0], s.results[1],
-           s.results[3], rules[GN_FREESTYLE], rules[GN_STANDARD], rules[GN_RENJU], s.shortest,
-           s.longest, s.median, s.mean, c->copies);
+    printf(text, games->count, positions + samples, samples, s.results[2], s.results[0],
+           s.results[1], s.results[3], rules[GN_FREESTYLE], rules[GN_STANDARD], rules[GN_RENJU],
+           s.shortest, s.longest, s.median, s.mean, c->copies);
     if (c->seen)
         printf(json ? ",\"seen_games\":%zu,\"seen_positions\":%zu"
                     : "in the games of --seen too: %zu games, %zu positions\n", c->both.games,
@@ -109,7 +109,8 @@ static int run(const games_options *o)
                              : records_read(&games, &o->data, &o->records, "games");
     if (status == EXIT_GOOD) status = compare(&games, o, &c);
     if (status == EXIT_GOOD && games.count == 0 && (o->out != NULL || o->stats != NULL)) {
-        gn_fail(&err, GN_E_DATA, "only positions without a game, expected games for --out or --stats");
+        gn_fail(&err, GN_E_DATA, "only positions without a game, expected games for --out "
+                "or --stats");
         status = tell("games", &err);
     }
     if (status == EXIT_GOOD && o->out != NULL && gn_games_write(&games, o->out, &err) != GN_OK)

@@ -57,8 +57,8 @@ int records_read(gn_games *games, const text_list *paths, const records_options 
         fprintf(stderr, "gomokunet %s: %zu of the games moved from a larger board\n", command_name,
                 total.fitted);
     if (seconds > SLOW_SECONDS && o->cache == NULL)
-        fprintf(stderr, "gomokunet %s: reading %zu files took %.1f s; --cache FILE would keep their "
-                "games for the next time\n", command_name, total.files, seconds);
+        fprintf(stderr, "gomokunet %s: reading %zu files took %.1f s; --cache FILE would keep "
+                "their games for the next time\n", command_name, total.files, seconds);
     return EXIT_GOOD;
 }
 

@@ -3,12 +3,12 @@
  * A cache is believed where its key is that of the files as they are now (a stat of each, no byte
  * read) and its own SHA-256 is right.  The key holds, for each file in order, path, size, mtime and
  * ctime; the ctime because a file put back with an old mtime still gets a new one.  The content of
- * the files is not hashed: that would be the reading again that the cache saves.  Even so every game
- * goes through the check that a game from a file goes through.
+ * the files is not hashed: that would be the reading again that the cache saves.  Even so every
+ * game goes through the check that a game from a file goes through.
  *
  *     "GNGAMES1", key[64], six u64 (files, malformed, other_size, fitted, games, bytes of names),
- *     names each with a NUL; a game: u32 source, u16 plies, u16 opening, u8 size, u8 rule, u8 result + 1,
- *     u16 moves;
+ *     names each with a NUL; a game: u32 source, u16 plies, u16 opening, u8 size, u8 rule,
+ *     u8 result + 1, u16 moves;
  *     SHA-256 of all before, 64 digits.  All numbers little-endian.
  * SPDX-License-Identifier: MIT */
 #include "data/cache.h"
@@ -197,7 +197,8 @@ static gn_status take_games(gn_games *games, eye *e, const uint64_t *counts, gn_
         const int plies = (int)take(e, 2), opening = (int)take(e, 2), size = (int)take(e, 1);
         const gn_rule rule = (gn_rule)take(e, 1);
         const gn_result result = (gn_result)((int)take(e, 1) - 1);
-        if (source >= names || result > GN_UNKNOWN || plies > GN_MAX_CELLS || e->end - e->at < 2 * plies)
+        if (source >= names || result > GN_UNKNOWN || plies > GN_MAX_CELLS ||
+            e->end - e->at < 2 * plies)
             st = gn_fail(err, GN_E_FORMAT, "game %zu is wrong", (size_t)i);
         for (int ply = 0; ply < plies && st == GN_OK; ply++)
             moves[ply] = (uint16_t)take(e, 2);

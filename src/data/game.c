@@ -1,8 +1,8 @@
 /* Games: the growing list, the check of a game, its result from the rule.
  *
  * A record's own word about who won is used only where the stones do not tell: a wrong one would
- * teach the value head a lie.  Forbidden points of renju are not computed; a record that stops on one is
- * recognised by its end (gn_game_check).
+ * teach the value head a lie.  Forbidden points of renju are not computed; a record that
+ * stops on one is recognised by its end (gn_game_check).
  * SPDX-License-Identifier: MIT */
 #include "data/game.h"
 

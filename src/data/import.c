@@ -2,8 +2,8 @@
  *
  * A game on 20x20 whose stones all lie within 15x15 can teach a network of 15x15, with a grain of
  * salt: up to four edges of the box were no edges when it was played.  So the stones stand in the
- * middle of the box where the board lets them: far from the edges that are not real, and as far from
- * a real one, once the box touches it, as they were.  The box never leaves the board.
+ * middle of the box where the board lets them: far from the edges that are not real, and as far
+ * from a real one, once the box touches it, as they were.  The box never leaves the board.
  * SPDX-License-Identifier: MIT */
 #include "data/game.h"
 #include "data/record.h"
@@ -77,8 +77,8 @@ gn_status gn_import_record(gn_games *games, const gn_lines *lines, gn_import *im
     }
     const gn_record *r = moved ? &fitted : record;
     gn_err cause;
-    gn_status st = gn_games_add(games, lines->path, r->size, r->rule, r->opening, r->moves, r->count,
-                                &cause);
+    gn_status st = gn_games_add(games, lines->path, r->size, r->rule, r->opening, r->moves,
+                                r->count, &cause);
     if (st == GN_OK && r->claims)
         gn_games_claim(games, r->result);
     import->games += st == GN_OK;

@@ -36,8 +36,8 @@ void gn_position_write(const gn_games *games, size_t game, int ply, int symmetry
 {
     if (game >= games->count) {
         assert(game - games->count < games->sample_sets);
-        gn_samples_write(&games->samples[game - games->count], (size_t)ply, symmetry, planes, policy,
-                         value);
+        gn_samples_write(&games->samples[game - games->count], (size_t)ply, symmetry, planes,
+                         policy, value);
         return;
     }
     assert(ply >= 0 && ply <= games->game[game].count);

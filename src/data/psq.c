@@ -75,7 +75,8 @@ static gn_status read_move(record *r, const gn_lines *lines, gn_err *err)
         return gn_lines_fail(lines, err, "move %d,%d is off the board, expected 1 to %d", x, y,
                              r->game.size);
     if (r->game.count == r->game.size * r->game.size)
-        return gn_lines_fail(lines, err, "more moves than the %d cells of the board", r->game.count);
+        return gn_lines_fail(lines, err, "more moves than the %d cells of the board",
+                             r->game.count);
     r->game.moves[r->game.count++] = (uint16_t)((y - 1) * r->game.size + x - 1);
     r->thinking = r->thinking || ms < 0 || ms > FORCED_MS;
     r->game.opening += !r->thinking;

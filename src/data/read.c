@@ -73,8 +73,8 @@ static gn_status list_path(gn_files *files, const char *path, gn_err *err)
     const size_t before = files->count;
     const gn_status st = gn_files_list(files, path, is_known, err);
     if (st == GN_OK && files->count == before + 1 && !is_known(files->file[before].path))
-        return gn_fail(err, GN_E_FORMAT, "%s: unknown kind of file, expected .psq, .gomoku, .json or "
-                       ".rif, each also with .gz, .npz or .safetensors", path);
+        return gn_fail(err, GN_E_FORMAT, "%s: unknown kind of file, expected .psq, .gomoku, .json "
+                       "or .rif, each also with .gz, .npz or .safetensors", path);
     return st;
 }
 

@@ -1,6 +1,6 @@
 /* Positions without a game: arrays of planes, policies and values, from .npz or .safetensors.
  *
- *     planes [N,5,S,S]   policy [N,S*S]   value [N]      each also as input/planes, input/policy, ...
+ *     planes [N,5,S,S]   policy [N,S*S]   value [N]      each also as input/planes, ...
  *
  * Any element type is taken and becomes float32.  What the training relies on is checked once here:
  * finite planes, policies that are distributions (or all zero: no move to learn), values of -1 to 1
@@ -50,8 +50,8 @@ static gn_status find_arrays(arrays *a, const gn_reader *reader, const char *pat
     a->policy = find(reader, "policy");
     a->value = find(reader, "value");
     if (a->planes == NULL || a->policy == NULL || a->value == NULL)
-        return gn_fail(err, GN_E_FORMAT, "%s: no array '%s', expected planes, policy and value", path,
-                       a->planes == NULL ? "planes" : a->policy == NULL ? "policy" : "value");
+        return gn_fail(err, GN_E_FORMAT, "%s: no array '%s', expected planes, policy and value",
+                       path, a->planes == NULL ? "planes" : a->policy == NULL ? "policy" : "value");
     const size_t *dim = a->planes->dim;
     if (a->planes->rank != 4 || dim[1] != GN_PLANES || dim[2] != dim[3] || dim[2] < GN_MIN_BOARD ||
         dim[2] > GN_MAX_BOARD)
@@ -66,7 +66,8 @@ static gn_status find_arrays(arrays *a, const gn_reader *reader, const char *pat
     if (a->value->rank != 1 || a->value->dim[0] != a->count)
         return gn_fail(err, GN_E_FORMAT, "%s: value: expected the shape [%zu]", path, a->count);
     if (a->count == 0 || a->count > UINT32_MAX)
-        return gn_fail(err, GN_E_FORMAT, "%s: %zu positions, expected at least one", path, a->count);
+        return gn_fail(err, GN_E_FORMAT, "%s: %zu positions, expected at least one", path,
+                       a->count);
     return GN_OK;
 }
 
@@ -97,8 +98,8 @@ static gn_status copy(gn_samples *s, const arrays *a, const char *path, gn_err *
                            "distribution or zeros", path, i, sum, sound ? "" : " with a negative");
         s->value[i] = element(a->value, i);
         if (!isnan(s->value[i]) && !(fabsf(s->value[i]) <= 1))
-            return gn_fail(err, GN_E_FORMAT, "%s: value: position %zu has %g, expected -1 to 1 or NaN",
-                           path, i, (double)s->value[i]);
+            return gn_fail(err, GN_E_FORMAT, "%s: value: position %zu has %g, expected -1 to 1 or "
+                           "NaN", path, i, (double)s->value[i]);
         s->value[i] += 0.0f; /* never -0 */
     }
     return GN_OK;

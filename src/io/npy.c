@@ -97,7 +97,8 @@ gn_status gn_npy_parse(gn_entry *entry, const char *header, size_t length, gn_er
         if (!type && take(&t, "'descr':")) {
             type = take_type(&t, &entry->type);
             if (!type)
-                return gn_fail(err, GN_E_FORMAT, "expected the type <f4, <f8, <i4, <i8, |u1 or |b1");
+                return gn_fail(err, GN_E_FORMAT,
+                               "expected the type <f4, <f8, <i4, <i8, |u1 or |b1");
         } else if (!order && take(&t, "'fortran_order':")) {
             order = take(&t, "False");
             if (!order)

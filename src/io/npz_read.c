@@ -49,8 +49,8 @@ static uint32_t load32(const uint8_t *b)
 static gn_status read_at(const archive *a, uint64_t at, void *to, size_t count, gn_err *err)
 {
     if (at > a->size || a->size - at < count)
-        return gn_fail(err, GN_E_FORMAT, "%s: byte %llu: the file ends within a zip header", a->path,
-                       (unsigned long long)at);
+        return gn_fail(err, GN_E_FORMAT, "%s: byte %llu: the file ends within a zip header",
+                       a->path, (unsigned long long)at);
     if (fseeko(a->file, (off_t)at, SEEK_SET) != 0 || fread(to, 1, count, a->file) != count)
         return gn_fail(err, GN_E_IO, "%s: cannot read it", a->path);
     return GN_OK;
@@ -115,14 +115,15 @@ static gn_status walk(const archive *a, gn_err *err)
     const bool large = directory == UINT32_MAX || bytes == UINT32_MAX; /* told elsewhere: zip64 */
     if (load32(mark) != 0x02014b50 ||
         (!large && (directory != at || at + bytes + END != a->size)))
-        return gn_fail(err, GN_E_FORMAT, "%s: byte %llu: expected the directory, and nothing behind "
-                       "it but its end", a->path, (unsigned long long)at);
+        return gn_fail(err, GN_E_FORMAT, "%s: byte %llu: expected the directory, and nothing "
+                       "behind it but its end", a->path, (unsigned long long)at);
     return GN_OK;
 }
 
 /* --- Arrays -------------------------------------------------------------------------------- */
 
-static gn_status zip_failed(const archive *a, const zip_stat_t *about, zip_file_t *file, gn_err *err)
+static gn_status zip_failed(const archive *a, const zip_stat_t *about, zip_file_t *file,
+                            gn_err *err)
 {
     zip_error_t *error = file != NULL ? zip_file_get_error(file) : zip_get_error(a->zip);
     const gn_status st = zip_error_code_zip(error) == ZIP_ER_MEMORY ? GN_E_NOMEM : GN_E_FORMAT;

@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 compile() { # compile SOURCE PROGRAM: as a user would, with the library's public headers only
-    $CC -std=c11 -Wall -Wextra -I"$root/include" "$1" "$BUILD/libgomokunet.a" -lz $openmp -o "$2"
+    $CC -std=c11 -Wall -Wextra -I"$root/include" "$1" "$BUILD/libgomokunet.a" $(cat "$BUILD/libs") $openmp -o "$2"
 }
 
 case $1 in

@@ -31,6 +31,6 @@ int main()
 }
 CODE
 openmp=$([ "${OPENMP:-1}" = 0 ] || echo -fopenmp)
-$CXX -std=c++17 -Wall -Wextra -Iinclude "$work/link.cpp" "${BUILD:-build}/libgomokunet.a" -lz \
+$CXX -std=c++17 -Wall -Wextra -Iinclude "$work/link.cpp" "${BUILD:-build}/libgomokunet.a" $(cat "${BUILD:-build}/libs") \
     $openmp -o "$work/link"
 "$work/link"
