@@ -41,6 +41,30 @@ Test(cli, games_are_made_and_read_back)
     HAS(shell_out, "6 games", "first mover wins", "draws");
 }
 
+Test(cli, games_finds_copies_boxes_and_draws)
+{
+    static char picture[1 << 16];
+    shell_write("a.gomoku", "5 freestyle 0 0,0 1,1 4,2\n5 freestyle 0 4,0 3,1 0,2\n"
+                            "9 freestyle 0 4,4 5,5\n");
+    shell_write("b.gomoku", "5 freestyle 0 0,4 1,3 4,2\n");
+    cr_assert_eq(gomokunet("games --data a.gomoku --json --seen b.gomoku --cache c"), 0);
+    cr_expect_eq(json_member(shell_out, "copies"), 1);
+    cr_expect_eq(json_member(shell_out, "seen_games"), 2);
+    cr_expect_eq(json_member(shell_out, "seen_positions"), 6);
+    HAS(shell_err, "game 2 of a.gomoku is a copy of game 1 of a.gomoku",
+        "game 1 of a.gomoku is a copy of game 1 of b.gomoku");
+    cr_assert_eq(gomokunet("games --data a.gomoku --json --unique --fit-board --board-size 5 "
+                           "--cache c --stats s.svg --out u.gomoku"), 0);
+    cr_expect_eq(json_member(shell_out, "games"), 2);
+    HAS(shell_err, "1 of the games moved from a larger board");
+    shell_read("s.svg", picture, sizeof picture);
+    HAS(picture, "<svg", "First 8 plies on 5x5 (2 games)", "2 to 3 plies", "</svg>");
+    cr_assert_eq(gomokunet("games --data u.gomoku --json"), 0);
+    cr_expect_eq(json_member(shell_out, "copies"), 0);
+    cr_assert_eq(gomokunet("games --data a.gomoku --cache u.gomoku"), 2);
+    HAS(shell_err, "u.gomoku: no cache of games");
+}
+
 /* --- train --------------------------------------------------------------------------------- */
 
 static void check_step(const char *line, int step, bool evaluated)
