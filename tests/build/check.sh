@@ -80,7 +80,7 @@ oracle() { "$PYTHON" tests/oracle/make_oracle.py --check; }
 pytorch() {
     local ports=$PWD/tests/ports/pytorch guide=$BUILD/guide
     ${CC:-gcc} -std=c11 -Wall -Wextra -Werror -Iinclude "$ports/step.c" "$BUILD/libgomokunet.a" \
-        -lz -fopenmp -o "$BUILD/port-step" &&
+        $(cat "$BUILD/libs") -fopenmp -o "$BUILD/port-step" &&
         "$PYTHON" "$ports/round_trip.py" "$BUILD/gomokunet" "$BUILD/port-step" || return
     mkdir -p "$guide" && sed -n '/^```python$/,/^```$/p' docs/guide.md | sed '/^```/d' \
         > "$guide/guide.py" && [ -s "$guide/guide.py" ] || return
