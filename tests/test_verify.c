@@ -124,6 +124,10 @@ static void nudge(float *data, size_t count)
 {
     data[count / 2] += 0.01f * (fabsf(data[count / 2]) + 1);
 }
+static void nudge_last(float *data, size_t count) /* the last image, channel and square */
+{
+    data[count - 1] += 0.01f * (fabsf(data[count - 1]) + 1);
+}
 static void not_a_number(float *data, size_t count) { data[count - 1] = NAN; }
 static void all_not_numbers(float *data, size_t count)
 {
@@ -175,6 +179,9 @@ Test(verify, a_changed_tensor_is_wrong)
     write_golden(GN_DENSE);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         expect_wrong(names[i], nudge);
+    expect_wrong("forward/blocks.1.conv2.conv", nudge_last);
+    expect_wrong("grad_forward/blocks.0.relu1", nudge_last);
+    expect_wrong("grad/blocks.1.conv2.conv.weight", nudge_last);
     expect_wrong("grad/blocks.0.conv1.conv.weight", twice);
     expect_wrong("grad/blocks.0.conv1.conv.weight", nothing);
     expect_wrong("forward/policy_conv.0", nothing);

@@ -70,12 +70,6 @@ gn_status machine_make_folder(const char *path, gn_err *err)
     return GN_OK;
 }
 
-bool machine_is_folder(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 static volatile sig_atomic_t interrupted;
 
 static void remember(int signal_number)

@@ -15,7 +15,6 @@ bool machine_is_terminal(int descriptor);
 
 /* Creates a folder and those above it; an existing one is fine. */
 gn_status machine_make_folder(const char *path, gn_err *err);
-bool machine_is_folder(const char *path);
 
 /* After this, SIGINT, SIGTERM and SIGHUP only set a flag; a second SIGINT ends at once. */
 void machine_catch_interrupts(void);
