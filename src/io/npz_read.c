@@ -12,7 +12,7 @@
 
 #include "file.h"
 #include "npy.h"
-#include "reader.h"
+#include "npz_archive.h"
 
 #ifdef GN_HAVE_LIBZIP
 
@@ -22,107 +22,13 @@
 #include "base/align.h"
 #include "codec.h"
 
-/* A file of many arrays has hundreds; deflate cannot do much better than 1000 to 1. */
-enum { ENTRIES = 4096, LOCAL = 30, END = 22, RATIO = 1000 };
+/* Deflate cannot do much better than 1000 to 1. */
+enum { RATIO = 1000 };
 static const uint64_t small = 64u << 20; /* below this no ratio is a danger */
-
-typedef struct archive {
-    const char *path;
-    FILE *file;
-    uint64_t size;
-    zip_t *zip;
-    size_t count;
-    gn_reader *reader;
-    size_t data_bytes; /* of all arrays, each aligned */
-} archive;
-
-static unsigned load16(const uint8_t *b)
-{
-    return (unsigned)b[0] | (unsigned)b[1] << 8;
-}
-
-static uint32_t load32(const uint8_t *b)
-{
-    return load16(b) | (uint32_t)load16(b + 2) << 16;
-}
-
-static gn_status read_at(const archive *a, uint64_t at, void *to, size_t count, gn_err *err)
-{
-    if (at > a->size || a->size - at < count)
-        return gn_fail(err, GN_E_FORMAT, "%s: byte %llu: the file ends within a zip header",
-                       a->path, (unsigned long long)at);
-    if (fseeko(a->file, (off_t)at, SEEK_SET) != 0 || fread(to, 1, count, a->file) != count)
-        return gn_fail(err, GN_E_IO, "%s: cannot read it", a->path);
-    return GN_OK;
-}
-
-/* --- The zip around the arrays ------------------------------------------------------------- */
-
-static gn_status check_end(const archive *a, uint8_t *end, gn_err *err)
-{
-    gn_status st = read_at(a, a->size < END ? a->size : a->size - END, end, END, err);
-    if (st != GN_OK)
-        return st;
-    if (load32(end) != 0x06054b50 || load16(end + 4) != 0 || load16(end + 20) != 0)
-        return gn_fail(err, GN_E_FORMAT, "%s: expected the end of a zip file, of one part and "
-                       "without a comment, in its last 22 bytes", a->path);
-    return GN_OK;
-}
-
-/* One local header at *at, which is moved behind the data. */
-static gn_status walk_entry(const archive *a, size_t index, uint64_t *at, gn_err *err)
-{
-    uint8_t head[LOCAL];
-    char name[GN_NAME_CAP + 8];
-    zip_stat_t about;
-    gn_status st = read_at(a, *at, head, LOCAL, err);
-    if (st != GN_OK)
-        return st;
-    const zip_uint64_t need = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE;
-    if (zip_stat_index(a->zip, index, 0, &about) != 0 || (about.valid & need) != need)
-        return gn_fail(err, GN_E_FORMAT, "%s: entry %zu has no name or size", a->path, index);
-    const size_t length = load16(head + 26);
-    if (load32(head) != 0x04034b50 || length >= sizeof name || length != strlen(about.name))
-        return gn_fail(err, GN_E_FORMAT, "%s: byte %llu: expected the header of '%.64s'", a->path,
-                       (unsigned long long)*at, about.name);
-    if ((load16(head + 6) & 9) != 0) /* encrypted; sizes behind the data */
-        return gn_fail(err, GN_E_FORMAT, "%s: '%.64s' is encrypted or streamed, expected neither",
-                       a->path, about.name);
-    st = read_at(a, *at + LOCAL, name, length, err);
-    if (st == GN_OK && memcmp(name, about.name, length) != 0)
-        st = gn_fail(err, GN_E_FORMAT, "%s: byte %llu: another name than the directory's '%.64s'",
-                     a->path, (unsigned long long)*at, about.name);
-    const uint64_t before = LOCAL + length + load16(head + 28);
-    if (st == GN_OK && (about.comp_size > a->size || before > a->size - about.comp_size))
-        st = gn_fail(err, GN_E_FORMAT, "%s: '%.64s' is larger than the file", a->path, about.name);
-    *at += before + about.comp_size;
-    return st;
-}
-
-/* Entries from byte 0 on, one behind the other, up to the directory. */
-static gn_status walk(const archive *a, gn_err *err)
-{
-    uint8_t end[END], mark[4];
-    uint64_t at = 0;
-    gn_status st = check_end(a, end, err);
-    for (size_t i = 0; i < a->count && st == GN_OK; i++)
-        st = walk_entry(a, i, &at, err);
-    if (st == GN_OK)
-        st = read_at(a, at, mark, sizeof mark, err);
-    if (st != GN_OK)
-        return st;
-    const uint32_t directory = load32(end + 16), bytes = load32(end + 12);
-    const bool large = directory == UINT32_MAX || bytes == UINT32_MAX; /* told elsewhere: zip64 */
-    if (load32(mark) != 0x02014b50 ||
-        (!large && (directory != at || at + bytes + END != a->size)))
-        return gn_fail(err, GN_E_FORMAT, "%s: byte %llu: expected the directory, and nothing "
-                       "behind it but its end", a->path, (unsigned long long)at);
-    return GN_OK;
-}
 
 /* --- Arrays -------------------------------------------------------------------------------- */
 
-static gn_status zip_failed(const archive *a, const zip_stat_t *about, zip_file_t *file,
+static gn_status zip_failed(const gn_archive *a, const zip_stat_t *about, zip_file_t *file,
                             gn_err *err)
 {
     zip_error_t *error = file != NULL ? zip_file_get_error(file) : zip_get_error(a->zip);
@@ -131,7 +37,7 @@ static gn_status zip_failed(const archive *a, const zip_stat_t *about, zip_file_
 }
 
 /* The facts of an entry that its reading relies on. */
-static gn_status check_entry(const archive *a, const zip_stat_t *about, gn_err *err)
+static gn_status check_entry(const gn_archive *a, const zip_stat_t *about, gn_err *err)
 {
     const zip_uint64_t need = ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
     if ((about->valid & need) != need || about->encryption_method != ZIP_EM_NONE ||
@@ -150,7 +56,7 @@ static gn_status check_entry(const archive *a, const zip_stat_t *about, gn_err *
 }
 
 /* Reads exactly this much; the size is declared, so that less is a failure. */
-static gn_status take(const archive *a, const zip_stat_t *about, zip_file_t *file, void *to,
+static gn_status take(const gn_archive *a, const zip_stat_t *about, zip_file_t *file, void *to,
                       size_t count, gn_err *err)
 {
     uint8_t *at = to;
@@ -168,7 +74,7 @@ static gn_status take(const archive *a, const zip_stat_t *about, zip_file_t *fil
 }
 
 /* Opens an entry and reads its npy header; on GN_OK the file stands at the data. */
-static gn_status open_array(const archive *a, size_t index, zip_stat_t *about, zip_file_t **file,
+static gn_status open_array(const gn_archive *a, size_t index, zip_stat_t *about, zip_file_t **file,
                             gn_entry *entry, gn_err *err)
 {
     char *header = malloc(GN_NPY_CAP);
@@ -176,21 +82,26 @@ static gn_status open_array(const archive *a, size_t index, zip_stat_t *about, z
     *file = NULL;
     if (header == NULL)
         return gn_fail(err, GN_E_NOMEM, "%s: no memory for a header", a->path);
-    gn_status st = zip_stat_index(a->zip, index, 0, about) == 0
-        ? check_entry(a, about, err) : zip_failed(a, about, NULL, err);
+    gn_status st = zip_stat_index(a->zip, index, 0, about) == 0 ? check_entry(a, about, err)
+                                                                : zip_failed(a, about, NULL, err);
     if (st == GN_OK) {
         *file = zip_fopen_index(a->zip, index, 0);
         st = *file != NULL ? GN_OK : zip_failed(a, about, NULL, err);
     }
-    if (st == GN_OK) st = take(a, about, *file, header, GN_NPY_START, err);
+    if (st == GN_OK)
+        st = take(a, about, *file, header, GN_NPY_START, err);
     gn_err cause = {.text = ""};
-    if (st == GN_OK) st = gn_npy_length(&length, header, &cause);
+    if (st == GN_OK)
+        st = gn_npy_length(&length, header, &cause);
     if (st == GN_OK)
         st = take(a, about, *file, header + GN_NPY_START, length - GN_NPY_START, err);
-    if (st == GN_OK) st = gn_npy_parse(entry, header, length, &cause);
+    if (st == GN_OK)
+        st = gn_npy_parse(entry, header, length, &cause);
     if (st == GN_OK && (about->size < length || about->size - length != entry->bytes))
-        st = gn_fail(&cause, GN_E_FORMAT, "header and shape need %zu + %zu bytes, the entry has "
-                     "%llu", length, entry->bytes, (unsigned long long)about->size);
+        st = gn_fail(&cause, GN_E_FORMAT,
+                     "header and shape need %zu + %zu bytes, the entry has "
+                     "%llu",
+                     length, entry->bytes, (unsigned long long)about->size);
     if (st != GN_OK && cause.text[0] != '\0')
         gn_fail(err, st, "%s: '%.64s': %s", a->path, about->name, cause.text);
     free(header);
@@ -201,8 +112,29 @@ static gn_status open_array(const archive *a, size_t index, zip_stat_t *about, z
     return st;
 }
 
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static gn_status refuse_twins(const gn_archive *a, gn_err *err)
+{
+    gn_status st = GN_OK;
+    const char **names = malloc(a->count * sizeof *names);
+    if (names == NULL)
+        return gn_fail(err, GN_E_NOMEM, "%s: no memory for %zu names", a->path, a->count);
+    for (size_t i = 0; i < a->count; i++)
+        names[i] = a->reader->header.item[i].entry.name;
+    qsort(names, a->count, sizeof *names, compare_names);
+    for (size_t i = 1; i < a->count && st == GN_OK; i++)
+        if (strcmp(names[i - 1], names[i]) == 0)
+            st = gn_fail(err, GN_E_FORMAT, "%s: '%s': expected each name once", a->path, names[i]);
+    free(names);
+    return st;
+}
+
 /* Names, types and shapes of all arrays, before room is made for their data. */
-static gn_status read_headers(archive *a, gn_err *err)
+static gn_status read_headers(gn_archive *a, gn_err *err)
 {
     gn_header *header = &a->reader->header;
     char *text = malloc(a->count * (GN_NAME_CAP + 8));
@@ -223,8 +155,6 @@ static gn_status read_headers(archive *a, gn_err *err)
         zip_fclose(file);
         item.entry.name = name;
         const char *problem = gn_name_problem(name);
-        if (problem == NULL && gn_header_find(header, name) != NULL)
-            problem = "a name that stands twice";
         if (problem != NULL)
             return gn_fail(err, GN_E_FORMAT, "%s: entry %zu: %s", a->path, i, problem);
         if (item.entry.bytes > SIZE_MAX / 2 - GN_ALIGNMENT - a->data_bytes ||
@@ -232,10 +162,10 @@ static gn_status read_headers(archive *a, gn_err *err)
             return gn_fail(err, GN_E_NOMEM, "%s: no memory for '%s'", a->path, name);
         a->data_bytes += gn_align(item.entry.bytes) + GN_ALIGNMENT;
     }
-    return GN_OK;
+    return refuse_twins(a, err);
 }
 
-static gn_status read_data(archive *a, gn_err *err)
+static gn_status read_data(gn_archive *a, gn_err *err)
 {
     a->reader->data = gn_aligned(a->data_bytes);
     if (a->reader->data == NULL)
@@ -265,7 +195,26 @@ static gn_status read_data(archive *a, gn_err *err)
     return st;
 }
 
-static gn_status open_zip(archive *a, gn_err *err)
+/* Metadata, if there are any, are an array too; it leaves the list. */
+static gn_status take_metadata(gn_archive *a, gn_err *err)
+{
+    gn_header *header = &a->reader->header;
+    size_t i = 0;
+    while (i < header->items && strcmp(header->item[i].entry.name, GN_METADATA_KEY) != 0)
+        i++;
+    if (i == header->items)
+        return GN_OK;
+    const gn_entry entry = header->item[i].entry;
+    if (entry.type != GN_U8 || entry.rank != 1 || entry.bytes > GN_HEADER_CAP)
+        return gn_fail(err, GN_E_FORMAT,
+                       "%s: '" GN_METADATA_KEY "': expected one dimension of u1, "
+                       "at most %d",
+                       a->path, (int)GN_HEADER_CAP);
+    memmove(&header->item[i], &header->item[i + 1], (--header->items - i) * sizeof *header->item);
+    return gn_header_parse_pairs(header, (char *)entry.data, entry.bytes, a->path, err);
+}
+
+static gn_status open_zip(gn_archive *a, gn_err *err)
 {
     int code;
     a->zip = zip_open(a->path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
@@ -278,16 +227,16 @@ static gn_status open_zip(archive *a, gn_err *err)
         return st;
     }
     const zip_int64_t count = zip_get_num_entries(a->zip, 0);
-    if (count < 1 || count > ENTRIES)
+    if (count < 1 || count > GN_NPZ_ENTRIES)
         return gn_fail(err, GN_E_FORMAT, "%s: %lld arrays, expected 1 to %d", a->path,
-                       (long long)count, (int)ENTRIES);
+                       (long long)count, (int)GN_NPZ_ENTRIES);
     a->count = (size_t)count;
     return GN_OK;
 }
 
 gn_status gn_npz_open(gn_reader **out, const char *path, gn_err *err)
 {
-    archive a = {.path = path};
+    gn_archive a = {.path = path};
     *out = NULL;
     gn_status st = gn_file_open(&a.file, &a.size, path, err);
     if (st != GN_OK)
@@ -295,10 +244,16 @@ gn_status gn_npz_open(gn_reader **out, const char *path, gn_err *err)
     a.reader = calloc(1, sizeof *a.reader);
     if (a.reader == NULL)
         st = gn_fail(err, GN_E_NOMEM, "%s: no memory for the reader", path);
-    if (st == GN_OK) st = open_zip(&a, err);
-    if (st == GN_OK) st = walk(&a, err);
-    if (st == GN_OK) st = read_headers(&a, err);
-    if (st == GN_OK) st = read_data(&a, err);
+    if (st == GN_OK)
+        st = open_zip(&a, err);
+    if (st == GN_OK)
+        st = gn_npz_walk(&a, err);
+    if (st == GN_OK)
+        st = read_headers(&a, err);
+    if (st == GN_OK)
+        st = read_data(&a, err);
+    if (st == GN_OK)
+        st = take_metadata(&a, err);
     if (a.zip != NULL)
         zip_discard(a.zip);
     fclose(a.file);
@@ -314,8 +269,10 @@ gn_status gn_npz_open(gn_reader **out, const char *path, gn_err *err)
 gn_status gn_npz_open(gn_reader **out, const char *path, gn_err *err)
 {
     *out = NULL;
-    return gn_fail(err, GN_E_FORMAT, "%s: this build reads no npz, expected one with libzip "
-                   "(libzip-dev)", path);
+    return gn_fail(err, GN_E_FORMAT,
+                   "%s: this build reads no npz, expected one with libzip "
+                   "(libzip-dev)",
+                   path);
 }
 
 #endif
