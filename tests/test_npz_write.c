@@ -252,8 +252,7 @@ Test(npz_write, metadata_are_strings)
         const char *text = i < sizeof bad / sizeof *bad ? bad[i].text : sample;
         gn_writer *w;
         cr_assert_eq(gn_writer_open(&w, "a.npz", NULL), GN_OK);
-        gn_writer_declare(w, "metadata----", GN_U8, 1, (size_t[]){strlen(text)},
-                          NULL);
+        gn_writer_declare(w, "metadata----", GN_U8, 1, (size_t[]){strlen(text)}, NULL);
         gn_writer_put(w, text, strlen(text), NULL);
         cr_assert_eq(gn_writer_close(w, NULL), GN_OK);
         const size_t count = folder_read("a.npz", file, sizeof file);
