@@ -109,7 +109,7 @@ Test(npz_write, pieces_do_not_show)
     }
 }
 
-/* Larger than the 64 KiB between two points of synchronisation, in pieces that do not divide it. */
+/* More than zlib takes in or gives out at once, in pieces that do not divide it. */
 Test(npz_write, large_pieces_do_not_show)
 {
     enum { COUNT = 300000 };

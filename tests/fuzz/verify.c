@@ -1,9 +1,9 @@
 /* The verdict on a candidate that is anything but sound.
  *
- * The golden file is a small good one; the candidate is it, edited: the bytes are a list of edits,
- * since no fuzzer gets past the reader often enough with raw files.  An edit is 8 bytes: what is
- * done, to which tensor (2), to which element (1), a value (4).
- * SPDX-License-Identifier: MIT */
+ * The golden file is a small good one, of a training step or (bit 6 of the first byte) of
+ * inference; the candidate is it, edited: the bytes are a list of edits, since no fuzzer gets past
+ * the reader often enough with raw files.  An edit is 8 bytes: what is done, to which tensor (2),
+ * to which element (1), a value (4). SPDX-License-Identifier: MIT */
 #include <string.h>
 #include <unistd.h>
 
@@ -19,13 +19,15 @@ typedef struct tensor {
     bool dropped;
 } tensor;
 
-static char golden_path[160];
-static gn_reader *golden;
+static char golden_path[2][160];
+static gn_reader *golden[2];
 
 static void forget(void)
 {
-    gn_reader_close(golden);
-    unlink(golden_path);
+    for (int i = 0; i < 2; i++) {
+        gn_reader_close(golden[i]);
+        unlink(golden_path[i]);
+    }
 }
 
 static void make_golden(void)
@@ -35,8 +37,6 @@ static void make_golden(void)
     gn_dataset dataset;
     gn_err err;
     const gn_net_config config = {5, 1, 3, GN_SEPARABLE, false};
-    snprintf(golden_path, sizeof golden_path, "%s", fuzz_path(".golden"));
-    strcat(golden_path, ".safetensors");
     PROMISE(gn_net_create(&net, &config, &err) == GN_OK);
     PROMISE(gn_player_game(&games, 1, 0, 5, &err) == GN_OK);
     PROMISE(gn_dataset_create(&dataset, &games, 5, NULL, 0, &err) == GN_OK);
@@ -45,8 +45,14 @@ static void make_golden(void)
     g.dataset = &dataset;
     g.session.batch = 1;
     g.session.threads = 1;
-    PROMISE(gn_golden_write(golden_path, &g, &err) == GN_OK);
-    PROMISE(gn_reader_open(&golden, golden_path, &err) == GN_OK);
+    for (int i = 0; i < 2; i++) {
+        g.steps = i == 0;
+        g.inference = i == 1;
+        snprintf(golden_path[i], sizeof golden_path[i], "%s%d.safetensors", fuzz_path(".golden"),
+                 i);
+        PROMISE(gn_golden_write(golden_path[i], &g, &err) == GN_OK);
+        PROMISE(gn_reader_open(&golden[i], golden_path[i], &err) == GN_OK);
+    }
     gn_dataset_free(&dataset);
     gn_games_free(&games);
     gn_net_destroy(&net);
@@ -140,11 +146,11 @@ static bool write_candidate(const char *path, const tensor *t, size_t count)
     return gn_writer_close(w, NULL) == GN_OK; /* two names may be the same */
 }
 
-static void judge(const char *path, bool edited)
+static void judge(const char *path, int kind, bool edited)
 {
     gn_verification v;
     gn_err err = {0};
-    const gn_status st = gn_verify(&v, golden_path, path, 1, &err);
+    const gn_status st = gn_verify(&v, golden_path[kind], path, 1, &err);
     PROMISE(st == GN_OK || (err.status == st && err.text[0] != '\0'));
     if (st != GN_OK)
         return;
@@ -163,12 +169,13 @@ static void judge(const char *path, bool edited)
 void fuzz_verify(const uint8_t *bytes, size_t count)
 {
     static tensor t[MOST];
-    if (golden == NULL)
+    if (golden[0] == NULL)
         make_golden();
-    const size_t tensors = gn_reader_count(golden);
-    PROMISE(tensors > 100 && tensors <= MOST);
+    const int kind = count > 0 && (bytes[0] & 64) != 0;
+    const size_t tensors = gn_reader_count(golden[kind]);
+    PROMISE(tensors > 50 && tensors <= MOST);
     for (size_t i = 0; i < tensors; i++) {
-        const gn_entry *e = gn_reader_at(golden, i);
+        const gn_entry *e = gn_reader_at(golden[kind], i);
         void *copy = malloc(e->bytes + 1);
         PROMISE(copy != NULL);
         memcpy(copy, e->data, e->bytes);
@@ -180,7 +187,7 @@ void fuzz_verify(const uint8_t *bytes, size_t count)
         edit(t, tensors, bytes + at);
     const char *path = fuzz_path(".safetensors");
     if (write_candidate(path, t, tensors))
-        judge(path, count >= EDIT);
+        judge(path, kind, count >= EDIT);
     for (size_t i = 0; i < tensors; i++)
         free((void *)t[i].entry.data);
 }
