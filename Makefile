@@ -259,9 +259,8 @@ layers:  ## a folder includes only folders above it
 lines:  ## size by folder; the numeric core stays under 5,000 lines of code
 	@tests/build/lines.sh
 
-bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed of a training step, beside PyTorch's
-	@if [ -x bench/run ]; then BUILD="$(BUILD)" CC="$(CC)" bench/run; \
-	 else echo "bench/run is not there"; exit 1; fi
+bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed beside PyTorch's: BENCH='--rows "6x64*" --pairs 1'
+	@BUILD="$(BUILD)" CC="$(CC)" bench/run.py $(BENCH)
 
 format:  ## clang-format all C files
 	clang-format -i include/gomokunet/*.h src/*/*.[ch] tests/*.c tests/support/*.[ch]
