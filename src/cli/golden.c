@@ -117,7 +117,7 @@ int command_golden(int argc, char **argv)
          "none, cheap, block or every:K; no byte depends on it"},
         {"no-inference", OPT_FLAG, &o.no_inference, 0, 0, NULL, "leave eval_forward/ out"},
         {"only", OPT_TEXT, &o.only, 0, 0, "PATTERN", "tensors whose name fits, with * and ?"},
-        {"out", OPT_TEXT, &o.out, 0, 0, "FILE", ".safetensors, or .sha256 for digests alone"},
+        {"out", OPT_TEXT, &o.out, 0, 0, "FILE", ".safetensors, .npz, or .sha256 for digests alone"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads; no byte depends on them"},
         RECORDS_OPTIONS(&o.records),
     };
