@@ -23,6 +23,8 @@ typedef struct gn_golden {
     bool inference;            /* write eval_forward/ too */
     const char *model;         /* initial parameters from this file; NULL: from the seed */
     const char *only;          /* pattern with * and ?; NULL: all tensors */
+    const char *const *except; /* of those, not what fits one of these patterns */
+    size_t excepts;
     const char *command;       /* for the metadata: what made the file */
     /* Told now and then; returns false to stop, which leaves no file.  NULL: none. */
     bool (*progress)(void *user, size_t done, size_t total, const char *tensor);

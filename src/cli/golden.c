@@ -11,7 +11,7 @@
 
 typedef struct golden_options {
     net_options net;
-    text_list data;
+    text_list data, except;
     const char *out, *only, *model, *checkpoint, *optimizer;
     int batch, steps, threads;
     uint64_t seed;
@@ -46,6 +46,8 @@ static int write_file(golden_options *o, const gn_net *net, const gn_dataset *da
     g.inference = !o->no_inference;
     g.model = o->model;
     g.only = o->only;
+    g.except = o->except.item;
+    g.excepts = (size_t)o->except.count;
     g.command = o->command;
     g.progress = show;
     g.user = o;
@@ -117,6 +119,7 @@ int command_golden(int argc, char **argv)
          "none, block or every:K; no byte depends on it"},
         {"no-inference", OPT_FLAG, &o.no_inference, 0, 0, NULL, "leave eval_forward/ out"},
         {"only", OPT_TEXT, &o.only, 0, 0, "PATTERN", "tensors whose name fits, with * and ?"},
+        {"except", OPT_LIST, &o.except, 0, 0, "PATTERN", "but not those whose name fits this"},
         {"out", OPT_TEXT, &o.out, 0, 0, "FILE", ".safetensors, or .sha256 for digests alone"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads; no byte depends on them"},
         RECORDS_OPTIONS(&o.records),
