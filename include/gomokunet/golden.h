@@ -41,6 +41,11 @@ gn_golden gn_golden_default(void);
  * GN_E_PLATFORM where the self-test fails, GN_E_CONFIG, GN_E_NUMERIC, GN_E_IO, GN_E_NOMEM. */
 gn_status gn_golden_write(const char *path, const gn_golden *golden, gn_err *err);
 
+/* Writes the cases: single ops on given numbers, forward and backward, as "case/TIER/OP/TENSOR";
+ * docs/golden.md.  The path as for gn_golden_write; a float32 table, gn_table_fast() for one.
+ * GN_E_PLATFORM, GN_E_CONFIG, GN_E_IO, GN_E_NOMEM. */
+gn_status gn_golden_write_cases(const char *path, const gn_table *table, gn_err *err);
+
 /* --- Verdicts ------------------------------------------------------------------------------- */
 
 /* From best to worst.  bits: what the contract gives on the candidate's own inputs; bound: what

@@ -17,7 +17,7 @@ typedef struct golden_options {
     uint64_t seed;
     double lr;
     records_options records;
-    bool no_inference;
+    bool no_inference, cases;
     char command[1024];
     progress bar;
 } golden_options;
@@ -62,6 +62,15 @@ static int write_file(golden_options *o, const gn_net *net, const gn_dataset *da
     }
     printf("%s: %zu positions, %d steps, %.1f s\n", o->out, g.session.batch, o->steps,
            machine_seconds() - started);
+    return EXIT_GOOD;
+}
+
+static int write_cases(const golden_options *o)
+{
+    gn_err err;
+    if (gn_golden_write_cases(o->out, gn_table_fast(), &err) != GN_OK)
+        return tell("golden", &err);
+    printf("%s: cases of single ops\n", o->out);
     return EXIT_GOOD;
 }
 
@@ -120,6 +129,7 @@ int command_golden(int argc, char **argv)
         {"no-inference", OPT_FLAG, &o.no_inference, 0, 0, NULL, "leave eval_forward/ out"},
         {"only", OPT_TEXT, &o.only, 0, 0, "PATTERN", "tensors whose name fits, with * and ?"},
         {"except", OPT_LIST, &o.except, 0, 0, "PATTERN", "but not those whose name fits this"},
+        {"cases", OPT_FLAG, &o.cases, 0, 0, NULL, "single ops on given numbers, no network"},
         {"out", OPT_TEXT, &o.out, 0, 0, "FILE", ".safetensors, or .sha256 for digests alone"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads; no byte depends on them"},
         RECORDS_OPTIONS(&o.records),
@@ -138,6 +148,8 @@ int command_golden(int argc, char **argv)
                 o.optimizer);
         return EXIT_USAGE;
     }
+    if (o.cases)
+        return write_cases(&o);
     if (!net_options_resolve(&o.net, "golden"))
         return EXIT_USAGE;
     command_line(&o, argc, argv);
