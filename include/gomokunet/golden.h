@@ -42,9 +42,12 @@ gn_golden gn_golden_default(void);
 gn_status gn_golden_write(const char *path, const gn_golden *golden, gn_err *err);
 
 /* Writes the cases: single ops on given numbers, forward and backward, as "case/TIER/OP/TENSOR";
- * docs/golden.md.  The path as for gn_golden_write; a float32 table, gn_table_fast() for one.
- * GN_E_PLATFORM, GN_E_CONFIG, GN_E_IO, GN_E_NOMEM. */
-gn_status gn_golden_write_cases(const char *path, const gn_table *table, gn_err *err);
+ * docs/golden.md.  Of `golden` the table, the patterns and the command count.  Path and errors as
+ * for gn_golden_write. */
+gn_status gn_golden_write_cases(const char *path, const gn_golden *golden, gn_err *err);
+
+/* Whether the patterns of `golden` let a tensor of this name in. */
+bool gn_golden_wants(const gn_golden *golden, const char *name);
 
 /* --- Verdicts ------------------------------------------------------------------------------- */
 

@@ -68,7 +68,12 @@ static int write_file(golden_options *o, const gn_net *net, const gn_dataset *da
 static int write_cases(const golden_options *o)
 {
     gn_err err;
-    if (gn_golden_write_cases(o->out, gn_table_fast(), &err) != GN_OK)
+    gn_golden g = gn_golden_default();
+    g.only = o->only;
+    g.except = o->except.item;
+    g.excepts = (size_t)o->except.count;
+    g.command = o->command;
+    if (gn_golden_write_cases(o->out, &g, &err) != GN_OK)
         return tell("golden", &err);
     printf("%s: cases of single ops\n", o->out);
     return EXIT_GOOD;
@@ -148,10 +153,10 @@ int command_golden(int argc, char **argv)
                 o.optimizer);
         return EXIT_USAGE;
     }
+    command_line(&o, argc, argv);
     if (o.cases)
         return write_cases(&o);
     if (!net_options_resolve(&o.net, "golden"))
         return EXIT_USAGE;
-    command_line(&o, argc, argv);
     return run(&o);
 }

@@ -1,6 +1,6 @@
 /* Naming an order of summation by trying those that are known; see orders.h.
  *
- * An order is a way through the terms (outer index slow or fast, upward or downward) and a way of
+ * An order is a way through the terms (which index is slow, each upward or downward) and a way of
  * adding them: one chain, lanes, blocks, a tree, groups added at once as tensor cores do.
  * SPDX-License-Identifier: MIT */
 #include "golden/orders.h"
@@ -39,7 +39,8 @@ static const adding addings[] = {
     {BLOCKS_CHAIN, 8},  {BLOCKS_CHAIN, 16}, {BLOCKS_CHAIN, 32}, {BLOCKS_TREE, 2},
     {BLOCKS_TREE, 4},   {BLOCKS_TREE, 16},  {BLOCKS_TREE, 32},  {GROUPS, 4},
     {GROUPS, 8},        {GROUPS, 16},       {EXACT, 0}};
-enum { ADDINGS = sizeof addings / sizeof *addings, WAYS = 4, INNER_SLOW = 1, DOWNWARD = 2 };
+enum { ADDINGS = sizeof addings / sizeof *addings, WAYS = 8,
+       INNER_SLOW = 1, INNER_DOWN = 2, OUTER_DOWN = 4 };
 
 /* --- Adding -------------------------------------------------------------------------------------
  */
@@ -158,8 +159,11 @@ static size_t terms_of(const gn_order_probe *p)
 /* The term that comes i-th. */
 static size_t term_at(const gn_order_probe *p, size_t way, size_t i)
 {
-    const size_t at = (way & DOWNWARD) != 0 ? terms_of(p) - 1 - i : i;
-    return (way & INNER_SLOW) != 0 ? at % p->outer * p->inner + at / p->outer : at;
+    const bool slow = (way & INNER_SLOW) != 0;
+    const size_t outer = slow ? i % p->outer : i / p->inner;
+    const size_t inner = slow ? i / p->outer : i % p->inner;
+    return ((way & OUTER_DOWN) != 0 ? p->outer - 1 - outer : outer) * p->inner +
+           ((way & INNER_DOWN) != 0 ? p->inner - 1 - inner : inner);
 }
 
 size_t gn_orders_known(const gn_order_probe *p)
@@ -201,14 +205,16 @@ static bool gives(const gn_order_probe *p, size_t order, float *terms, float *sc
 
 static void say_way(char *text, size_t room, const gn_order_probe *p, size_t way)
 {
-    const bool slow = (way & INNER_SLOW) != 0;
+    const char *const down[] = {"upward", "downward"};
+    const char *inner = down[(way & INNER_DOWN) != 0], *outer = down[(way & OUTER_DOWN) != 0];
     if (p->outer == 1)
-        snprintf(text, room, "%ss", p->inner_name);
+        snprintf(text, room, "%ss %s", p->inner_name, inner);
+    else if ((way & INNER_SLOW) != 0)
+        snprintf(text, room, "%ss %s, in each all %ss %s", p->inner_name, inner, p->outer_name,
+                 outer);
     else
-        snprintf(text, room, "%ss, in each all %ss", slow ? p->inner_name : p->outer_name,
-                 slow ? p->outer_name : p->inner_name);
-    const size_t used = strlen(text);
-    snprintf(text + used, room - used, " %s", (way & DOWNWARD) != 0 ? "downward" : "upward");
+        snprintf(text, room, "%ss %s, in each all %ss %s", p->outer_name, outer, p->inner_name,
+                 inner);
 }
 
 static void say_adding(char *text, size_t room, adding a)
@@ -230,16 +236,28 @@ static void say_adding(char *text, size_t room, adding a)
         snprintf(text, room, "%.*s%zu%s", (int)(number - form), form, a.size, number + 3);
 }
 
-/* In which sums term 0 meets the others, smallest first: "1 in 2, 2 in 4". */
+/* How many terms meet term 0 first in a sum of `size` terms. */
+static size_t meeting(const gn_order_probe *p, size_t size)
+{
+    size_t count = 0;
+    for (size_t j = 1; j < terms_of(p); j++)
+        count += p->seen[j - 1] == (float)(terms_of(p) - size);
+    return count;
+}
+
+/* In which sums term 0 meets the others, smallest first: "1 in a sum of 2, 6 in one of 8". */
 static void say_growth(char *text, size_t room, const gn_order_probe *p)
 {
     const size_t K = terms_of(p);
     size_t used = (size_t)snprintf(text, room, "no known order; the first term meets");
-    for (size_t size = 2; size <= K && used + 24 < room; size++) {
-        size_t count = 0;
-        for (size_t j = 1; j < K; j++)
-            count += p->seen[j - 1] == (float)(K - size);
-        if (count > 0)
+    for (size_t size = 2; size <= K && used + 32 < room; size++) {
+        const size_t count = meeting(p, size), first = size;
+        while (count > 0 && size < K && meeting(p, size + 1) == count)
+            size++;
+        if (count > 0 && size > first)
+            used += (size_t)snprintf(text + used, room - used, " %zu each in sums of %zu to %zu,",
+                                     count, first, size);
+        else if (count > 0)
             used += (size_t)snprintf(text + used, room - used, " %zu in a sum of %zu,", count,
                                      size);
     }
@@ -254,13 +272,13 @@ gn_status gn_order_name(char *text, size_t room, const gn_order_probe *p, gn_err
         return gn_fail(err, GN_E_NOMEM, "verify: no memory for orders of %zu terms", K);
     size_t order = 0;
     while (order < gn_orders_known(p) && !gives(p, order, terms, terms + K))
-        order += p->outer == 1 && order % 2 == 0 ? 2 : 1; /* one index: inner slow is the same */
+        order++;
     free(terms);
     if (order >= gn_orders_known(p)) {
         say_growth(text, room, p);
         return GN_OK;
     }
-    char way[80], how[80];
+    char way[100], how[80];
     const adding a = adding_of(p, order);
     say_way(way, sizeof way, p, order % WAYS);
     say_adding(how, sizeof how, a);
