@@ -285,7 +285,10 @@ gn_status gn_cases_judge(gn_verification *out, const gn_reader *golden, const gn
                          const char *path, gn_err *err)
 {
     trial t = {.golden = golden, .candidate = candidate, .path = path};
+    const gn_scope everything = {
+        .golden = golden, .candidate = candidate, .level = GN_LEVEL_TRACE, .fused = ""};
     t.audit.out = out;
+    t.audit.scope = &everything;
     t.audit.replay.err = err;
     t.audit.replay.candidate = candidate;
     for (size_t i = 0; i < gn_cases() && good(&t); i++)

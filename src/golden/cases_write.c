@@ -56,14 +56,16 @@ static gn_status one_case(gn_sink *sink, const gn_case *c, const gn_golden *g, b
 
 gn_status gn_golden_write_cases(const char *path, const gn_golden *g, gn_err *err)
 {
-    const char *const pairs[][2] = {{"gomokunet", "order v1"}, {"level", "cases"},
+    const char *const pairs[][2] = {{"gomokunet", "order v1"},
+                                    {"level", "cases"},
                                     {"command", g->command == NULL ? "" : g->command}};
     gn_sink *sink = NULL;
     gn_status st = gn_selftest(err);
     if (st == GN_OK && g->session.table->elem != sizeof(float))
         st = gn_fail(err, GN_E_CONFIG, "golden files are float32, table %s is not",
                      g->session.table->name);
-    if (st == GN_OK) st = gn_sink_open(&sink, path, err);
+    if (st == GN_OK)
+        st = gn_sink_open(&sink, path, err);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs && st == GN_OK; i++)
         st = gn_sink_metadata(sink, pairs[i][0], pairs[i][1], err);
     for (int pass = 0; pass < 2; pass++) {

@@ -39,8 +39,13 @@ static const adding addings[] = {
     {BLOCKS_CHAIN, 8},  {BLOCKS_CHAIN, 16}, {BLOCKS_CHAIN, 32}, {BLOCKS_TREE, 2},
     {BLOCKS_TREE, 4},   {BLOCKS_TREE, 16},  {BLOCKS_TREE, 32},  {GROUPS, 4},
     {GROUPS, 8},        {GROUPS, 16},       {EXACT, 0}};
-enum { ADDINGS = sizeof addings / sizeof *addings, WAYS = 8,
-       INNER_SLOW = 1, INNER_DOWN = 2, OUTER_DOWN = 4 };
+enum {
+    ADDINGS = sizeof addings / sizeof *addings,
+    WAYS = 8,
+    INNER_SLOW = 1,
+    INNER_DOWN = 2,
+    OUTER_DOWN = 4
+};
 
 /* --- Adding -------------------------------------------------------------------------------------
  */
