@@ -254,7 +254,7 @@ faults: deps  ## every call of a short run fails once: a table of what became of
 	@OMP_WAIT_POLICY=passive $(firstword $(FAULTS)) $(BUILD)/gomokunet $(lastword $(FAULTS))
 
 # --- Checks --------------------------------------------------------------------------------------
-.PHONY: deps deps-check deps-matrix check matrix layers lines bench format
+.PHONY: deps deps-check deps-matrix check matrix golden layers lines bench format
 deps:  ## check compiler, zlib and Criterion; install what is missing (NO_INSTALL=1: only check)
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh build
 
@@ -269,6 +269,10 @@ matrix: deps-matrix  ## one digest: compilers, flags, instruction sets, machines
 
 check: deps-check  ## everything that needs more: sanitizers, valgrind, clang, PyTorch's oracle
 	@BUILD="$(BUILD)" tests/build/check.sh
+
+golden: deps  ## make golden/ anew: the same bytes as before, or a bit has changed
+	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/gomokunet
+	GN_PROGRAM=$(BUILD)/gomokunet tests/build/golden.sh
 
 layers:  ## a folder includes only folders above it
 	@tests/build/layers.sh
