@@ -79,7 +79,7 @@ FLAGS_avx2   := -mavx2 -mfma -mno-avx512f
 FLAGS_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma
 
 CORE_OBJ := $(call object,$(foreach d,$(CORE_DIRS),$(call sources,$(d)))) $(TABLE_OBJ)
-LIB_OBJ  := $(CORE_OBJ) $(call object,$(foreach d,io data train golden,$(call sources,$(d))))
+LIB_OBJ  := $(CORE_OBJ) $(call object,$(foreach d,io model data train golden,$(call sources,$(d))))
 CLI_OBJ  := $(call object,$(wildcard src/cli/*.c))
 
 # --- Library and program -------------------------------------------------------------------------
@@ -118,7 +118,7 @@ $(BUILD)/gomokunet: $(CLI_OBJ) $(BUILD)/libgomokunet.a
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 # The numeric core alone, and what an optimiser step needs; linked with nothing but OpenMP.
-DIGEST_OBJ := $(filter-out %/net/model.o,$(CORE_OBJ)) \
+DIGEST_OBJ := $(CORE_OBJ) \
               $(call object,src/io/sha256.c src/train/optimiser.c src/train/running.c)
 
 $(BUILD)/digest: $(BUILD)/tests/digest.o $(DIGEST_OBJ)
@@ -254,7 +254,7 @@ faults: deps  ## every call of a short run fails once: a table of what became of
 	@OMP_WAIT_POLICY=passive $(firstword $(FAULTS)) $(BUILD)/gomokunet $(lastword $(FAULTS))
 
 # --- Checks --------------------------------------------------------------------------------------
-.PHONY: deps deps-check deps-matrix check matrix layers lines bench format
+.PHONY: deps deps-check deps-matrix check matrix golden layers lines bench format
 deps:  ## check compiler, zlib and Criterion; install what is missing (NO_INSTALL=1: only check)
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh build
 
@@ -270,15 +270,18 @@ matrix: deps-matrix  ## one digest: compilers, flags, instruction sets, machines
 check: deps-check  ## everything that needs more: sanitizers, valgrind, clang, PyTorch's oracle
 	@BUILD="$(BUILD)" tests/build/check.sh
 
+golden: deps  ## make golden/ anew: the same bytes as before, or a bit has changed
+	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/gomokunet
+	GN_PROGRAM=$(BUILD)/gomokunet tests/build/golden.sh
+
 layers:  ## a folder includes only folders above it
 	@tests/build/layers.sh
 
 lines:  ## size by folder; the numeric core stays under 5,000 lines of code
 	@tests/build/lines.sh
 
-bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed of a training step, beside PyTorch's
-	@if [ -x bench/run ]; then BUILD="$(BUILD)" CC="$(CC)" bench/run; \
-	 else echo "bench/run is not there"; exit 1; fi
+bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed beside PyTorch's: BENCH='--rows "6x64*" --pairs 1'
+	@BUILD="$(BUILD)" CC="$(CC)" bench/run.py $(BENCH)
 
 format:  ## clang-format all C files
 	clang-format -i include/gomokunet/*.h src/*/*.[ch] tests/*.c tests/support/*.[ch]

@@ -31,6 +31,12 @@ tests() { # the test suite, nothing skipped
         BUILD=$BUILD tests/build/run_tests.sh --no-skip $(programs "$BUILD")
 }
 
+all_golden() { # golden/ anew, the large ones too
+    make -j2 BUILD="$BUILD" "$BUILD/tests/test_golden_files" &&
+        GN_GOLDEN=check BUILD=$BUILD tests/build/run_tests.sh --no-skip \
+            "$BUILD/tests/test_golden_files"
+}
+
 # The sanitizers' library must come first, and Criterion's test processes end without exit handlers,
 # so leaks are left to valgrind.  Programs about building are run by `tests`.
 sanitizers() {
@@ -115,6 +121,7 @@ wanted=("${@:-all}")
 make -s -j2 BUILD="$BUILD" all "$BUILD/digest" "$BUILD/fuzz_exact" > /dev/null || exit 1
 [ "${BUILD#/}" != "$BUILD" ] || BUILD=$PWD/$BUILD
 check tests tests
+check golden all_golden
 check layers tests/build/layers.sh
 check lines tests/build/lines.sh
 check gradcheck gradients
