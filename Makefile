@@ -212,7 +212,20 @@ $(BUILD)/tests/faults/shim.so: tests/faults/shim.c tests/faults/shim_files.c tes
 
 $(BUILD)/tests/test_faults: | $(FAULTS)
 
-.PHONY: test test-programs digest fuzz-exact exhaustive faults
+# What is fuzzed is linked twice: with libFuzzer, and with the test that replays the corpus.
+FUZZ_OBJ := $(patsubst tests/%.c,$(BUILD)/tests/%.o,\
+              $(filter-out %/libfuzzer.c,$(wildcard tests/fuzz/*.c)))
+$(BUILD)/tests/test_fuzz: $(BUILD)/tests/test_fuzz.o $(FUZZ_OBJ) $(BUILD)/libgomokunet.a
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion -lm
+
+.SECONDARY: $(FUZZ_OBJ)
+
+$(BUILD)/fuzz-%: tests/fuzz/libfuzzer.c $(FUZZ_OBJ) $(BUILD)/libgomokunet.a
+	@echo "  LD    $@"
+	$(Q)$(call compile,-O2) -DHARNESS=fuzz_$* -c $< -o $@.o
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $@.o $(FUZZ_OBJ) $(BUILD)/libgomokunet.a $(LIBS)
+
+.PHONY: test test-programs digest fuzz fuzz-exact exhaustive faults
 test: deps  ## build and run all tests
 	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest $(BUILD)/fuzz_exact
 	@CC="$(CC)" OPENMP="$(OPENMP)" BUILD="$(BUILD)" tests/build/run_tests.sh $(TEST_BIN)
@@ -224,6 +237,10 @@ digest: $(BUILD)/digest  ## SHA-256 of a short training run: the same wherever i
 
 SECONDS  ?= 600
 SEED     ?= $(shell date +%s)
+HARNESS  ?= safetensors
+fuzz:  ## libFuzzer: HARNESS=safetensors|npz|npy|verify|psq|gomoku|json|rif SECONDS=600
+	@BUILD="$(BUILD)" tests/build/libfuzzer.sh $(HARNESS) $(SECONDS)
+
 fuzz-exact: $(BUILD)/fuzz_exact  ## every table against plain on random cases: SECONDS=600 SEED=
 	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --triples 100000000
 	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --seed $(SEED) --seconds $(SECONDS)
@@ -263,9 +280,8 @@ layers:  ## a folder includes only folders above it
 lines:  ## size by folder; the numeric core stays under 5,000 lines of code
 	@tests/build/lines.sh
 
-bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed of a training step, beside PyTorch's
-	@if [ -x bench/run ]; then BUILD="$(BUILD)" CC="$(CC)" bench/run; \
-	 else echo "bench/run is not there"; exit 1; fi
+bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed beside PyTorch's: BENCH='--rows "6x64*" --pairs 1'
+	@BUILD="$(BUILD)" CC="$(CC)" bench/run.py $(BENCH)
 
 format:  ## clang-format all C files
 	clang-format -i include/gomokunet/*.h src/*/*.[ch] tests/*.c tests/support/*.[ch]

@@ -39,8 +39,8 @@ typedef struct gn_golden {
 gn_golden gn_golden_default(void);
 
 /* Writes a golden file, streamed: memory is that of the training step.  What it is, the name says:
- * .safetensors holds the tensors, .sha256 a line "SHA-256  name" for each, in the same order; the
- * hash is of the little-endian bytes as they stand in the other.
+ * .safetensors and .npz hold the tensors, .sha256 has a line "SHA-256  name" for each, in the same
+ * order; the hash is of the little-endian bytes as they stand in the others.
  * The tensors of step 1 have the names above, those of step k the same after "step/k/".
  * GN_E_PLATFORM where the self-test fails, GN_E_CONFIG, GN_E_NUMERIC, GN_E_IO, GN_E_NOMEM. */
 gn_status gn_golden_write(const char *path, const gn_golden *golden, gn_err *err);

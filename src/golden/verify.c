@@ -251,8 +251,8 @@ gn_status gn_verify(gn_verification *out, const char *golden, const char *candid
 {
     gn_reader *a = NULL, *b = NULL;
     *out = (gn_verification){0};
-    gn_status st = gn_reader_open(&a, golden, err);
-    if (st == GN_OK) st = gn_reader_open(&b, candidate, err);
+    gn_status st = gn_tensors_open(&a, golden, err);
+    if (st == GN_OK) st = gn_tensors_open(&b, candidate, err);
     if (st == GN_OK) st = judge_files(out, a, b, golden, candidate, threads, err);
     gn_reader_close(a);
     gn_reader_close(b);

@@ -95,6 +95,8 @@ pytorch() {
         "$BUILD/gomokunet" train --init weights.safetensors --steps 2 --out continued)
 }
 
+npz() { "$PYTHON" -B tests/build/npz.py "$BUILD/gomokunet"; } # numpy.load, numpy.savez
+
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
 matrix() { tests/build/matrix.sh short; }
 
@@ -125,6 +127,7 @@ check lines tests/build/lines.sh
 check gradcheck gradients
 check oracle oracle
 check pytorch pytorch
+check npz npz
 check matrix matrix
 check cpus tests/build/cpus.sh
 check exact exact
