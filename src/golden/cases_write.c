@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "golden/cases.h"
+#include "golden/cases_update.h"
 #include "golden/flush.h"
 #include "gomokunet/golden.h"
 #include "gomokunet/numeric.h"
@@ -56,8 +56,10 @@ static gn_status one_case(gn_sink *sink, const gn_case *c, const gn_golden *g, b
 
 static gn_status walk(gn_sink *sink, const gn_golden *g, const char *flush_safe, gn_err *err)
 {
-    const char *const pairs[][2] = {{"gomokunet", "order v1"}, {"level", "cases"},
+    const char *const pairs[][2] = {{"gomokunet", "order v1"},
+                                    {"level", "cases"},
                                     {"command", g->command == NULL ? "" : g->command},
+                                    {"updates", gn_case_update_numbers},
                                     {"ftz-safe", flush_safe}};
     gn_status st = gn_selftest(err);
     if (st == GN_OK && g->session.table->elem != sizeof(float))

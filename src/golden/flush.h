@@ -14,13 +14,12 @@ typedef gn_status (*gn_golden_walk)(gn_sink *sink, const gn_golden *golden, cons
 gn_status gn_flush_safe(const char **out, gn_golden_walk walk, const gn_golden *golden,
                         gn_err *err);
 
-/* A golden file by its walk: once, or as golden->check_flush says twice before.  The sink's errors and
- * the walk's. */
+/* A golden file by its walk: once, or as golden->check_flush says twice before.  The sink's errors
+ * and the walk's. */
 gn_status gn_golden_file(const char *path, gn_golden_walk walk, const gn_golden *golden,
                          gn_err *err);
 
-/* The rows and updates of gn_table_fast() with denormal inputs and results flushed to zero in the
- * calling thread, so for one thread. */
+/* The rows and updates of gn_table_fast() with denormal inputs and results flushed to zero. */
 enum { GN_FLUSH_ROWS = 32 };
 typedef struct gn_flush {
     gn_row row[GN_FLUSH_ROWS];
