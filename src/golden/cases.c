@@ -162,7 +162,8 @@ static void update_values(float *to, const gn_case *c, int index, gn_shape s)
 #define LINEAR_SMALL    "linear", .nin = 2, .in = {S(2, 3, 8), S(2, 5, 8)}
 #define BIASED          "linear", .nin = 3, .in = {S(2, 11, 20), S(2, 7, 20), S(1, 7)}
 #define BIASED_SMALL    "linear", .nin = 3, .in = {S(2, 3, 8), S(2, 5, 8), S(1, 5)}
-#define NORM            "batch_norm", .nin = 5, .in = {S(4, 3, 5, 5, 6), S(1, 6), S(1, 6), S(1, 6), S(1, 6)}
+#define NORM                                                                                       \
+    "batch_norm", .nin = 5, .in = {S(4, 3, 5, 5, 6), S(1, 6), S(1, 6), S(1, 6), S(1, 6)}
 #define MAP(op)         op, .nin = 1, .in = {S(4, 2, 4, 4, 5)}
 #define ADD             "add", .nin = 2, .in = {S(4, 2, 4, 4, 5), S(4, 2, 4, 4, 5)}
 #define SCALE           "channel_scale", .nin = 2, .in = {S(4, 2, 4, 4, 5), S(2, 2, 5)}
