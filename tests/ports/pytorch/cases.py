@@ -29,6 +29,41 @@ def batch_norm(x, weight, bias, mean, var, training):
     return F.batch_norm(x, mean.clone(), var.clone(), weight, bias, training, 0.1, 1e-5)
 
 
+def adamw(given):
+    p = given["param"].clone().requires_grad_()
+    optimizer = torch.optim.AdamW([p], lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-4)
+    optimizer.state[p] = {"step": torch.tensor(2.0), "exp_avg": given["exp_avg"].clone(),
+                          "exp_avg_sq": given["exp_avg_sq"].clone()}
+    p.grad = given["grad"] * given["coef"]
+    optimizer.step()
+    state = optimizer.state[p]
+    return {"after": p, "after_exp_avg": state["exp_avg"], "after_exp_avg_sq": state["exp_avg_sq"]}
+
+
+def sgd(given, nesterov=False):
+    p = given["param"].clone().requires_grad_()
+    optimizer = torch.optim.SGD([p], lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=nesterov)
+    optimizer.state[p]["momentum_buffer"] = given["velocity"].clone()
+    p.grad = given["grad"] * given["coef"]
+    optimizer.step()
+    return {"after": p, "after_velocity": optimizer.state[p]["momentum_buffer"]}
+
+
+def clip(given):
+    p = torch.zeros_like(given["grad"], requires_grad=True)
+    p.grad = given["grad"].clone()
+    norm = torch.nn.utils.clip_grad_norm_([p], 1.0)
+    return {"norm": norm.reshape(1), "coef": torch.clamp(1 / (norm + 1e-6), max=1).reshape(1)}
+
+
+def running(given):
+    mean, var = given["running_mean"] * 0.9, given["running_var"] * 0.9
+    return {"after_mean": mean + 0.1 * given["mean"], "after_var": var + 0.1 * given["m2"] / 74}
+
+
+UPDATES = {"adamw": adamw, "sgd": sgd, "nesterov": lambda given: sgd(given, True), "clip": clip,
+           "running": running}
+
 # By the beginning of a case's name behind the tier; more letters first.
 OPS = [
     ("conv2d", lambda x, weight: F.conv2d(x, weight, padding=weight.shape[2] // 2)),
@@ -80,13 +115,15 @@ def main(golden, candidate, device="cpu", precision="--float"):
     for name, parts in cases.items():
         gradients = {k for k in parts if k[0] == "d" and k[1:] in parts and k not in ("dy", "dloss")}
         computed = gradients | {k for k in parts if k in ("y", "mean", "invstd", "loss")}
+        if name.split("/")[1] in UPDATES:
+            computed = {k for k in parts if k.startswith("after") or k == "norm" or
+                        (k == "coef" and name.endswith("clip"))}
         given = {}
         for k in set(parts) - computed:
             t = torch.tensor(np.array(parts[k]), dtype=kind, device=device)
             given[k] = t.requires_grad_(k in INPUTS and k != "target")
-        if name.startswith("T1/"):  # one of y and its gradients is in the file
-            computed &= set(parts)
-        made = compute(name, given, computed)
+        update = UPDATES.get(name.split("/")[1])
+        made = update(given) if update else compute(name, given, computed)
         for k, value in made.items():
             out["case/%s/%s" % (name, k)] = value.detach().to("cpu", torch.float32).numpy()
     with open(candidate, "wb") as f:
