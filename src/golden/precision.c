@@ -1,7 +1,6 @@
 /* Summing in any order and any precision; see precision.h.  SPDX-License-Identifier: MIT */
 #include "golden/precision.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -49,23 +48,60 @@ double gn_precision_round(gn_precision p, double x)
 {
     const float f = (float)x;
     switch (p) {
-    case GN_TF32_NEAREST: return (double)keep(f, 11, EVEN);
-    case GN_TF32_AWAY: return (double)keep(f, 11, AWAY);
-    case GN_TF32_TRUNCATED: return (double)keep(f, 11, ZERO);
-    case GN_BF16_NEAREST: return (double)keep(f, 8, EVEN);
-    case GN_BF16_TRUNCATED: return (double)keep(f, 8, ZERO);
-    case GN_FP16_NEAREST: return to_half(x);
-    case GN_FLUSH: return x < 0x1p-126 && x > -0x1p-126 ? 0 : x;
+    case GN_TF32_NEAREST:
+        return (double)keep(f, 11, EVEN);
+    case GN_TF32_AWAY:
+        return (double)keep(f, 11, AWAY);
+    case GN_TF32_TRUNCATED:
+        return (double)keep(f, 11, ZERO);
+    case GN_BF16_NEAREST:
+        return (double)keep(f, 8, EVEN);
+    case GN_BF16_TRUNCATED:
+        return (double)keep(f, 8, ZERO);
+    case GN_FP16_NEAREST:
+        return to_half(x);
+    case GN_FLUSH:
+        return x < 0x1p-126 && x > -0x1p-126 ? 0 : x;
     }
     return x;
 }
 
-double gn_precision_sum(gn_precision p, const double *a, const double *b, size_t count)
+double gn_precision_unit(gn_precision p)
 {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += gn_precision_round(p, a[i]) * gn_precision_round(p, b[i]);
-    return p == GN_FLUSH ? gn_precision_round(p, sum) : sum;
+    static const double units[GN_PRECISIONS] = {0x1p-12, 0x1p-12, 0x1p-11, 0x1p-9,
+                                                0x1p-8,  0x1p-12, 0x1p-24};
+    return units[p];
+}
+
+bool gn_precision_holds(gn_precision p, const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const double value = (double)x[i];
+        if (value - value == 0 && gn_precision_round(p, value) != value)
+            return false;
+    }
+    return true;
+}
+
+static bool multiplies_only(gn_precision p)
+{
+    return p == GN_TF32_NEAREST || p == GN_TF32_AWAY || p == GN_TF32_TRUNCATED;
+}
+
+int gn_roundings(gn_rounding *list, bool parts)
+{
+    int count = 0;
+    for (int p = 0; p < GN_PRECISIONS; p++)
+        for (int bits = 31; bits > 0; bits--) {
+            const gn_rounding r = {(gn_precision)p, (bits & 1) != 0, (bits & 2) != 0,
+                                   (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0};
+            const bool wide = !r.products && !r.parts && !r.stored;
+            if ((multiplies_only(r.precision) && !wide) || (r.parts && (!parts || !r.stored)) ||
+                (r.products && (!r.stored || r.a != r.b)))
+                continue;
+            list[count++] = r;
+        }
+    return count;
 }
 
 double gn_order_sum(int order, const double *a, const double *b, size_t count)

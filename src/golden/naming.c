@@ -1,0 +1,229 @@
+/* Naming a precision by simulation.
+ *
+ * A tolerance as wide as bfloat16's rounding would let through every mistake that is smaller.  So
+ * no format has a tolerance: the op is computed again in float64 with its inputs, products,
+ * contributions or results rounded to the format, and the candidate must agree with that, not with
+ * the truth.
+ *
+ * Ops that sum nothing are run again as a whole, and every element must be the simulated one up to
+ * float32's own bound: a result that is stored in the format may be the neighbour only where that
+ * bound reaches over the midpoint.  Sums are simulated at a few hundred places; there the errors
+ * must be the simulated errors (correlation at least .9, the rest at most .3 of them), and
+ * elsewhere no larger than those.  SPDX-License-Identifier: MIT */
+#include "golden/naming.h"
+
+#include <stdlib.h>
+
+static const double u = 0x1p-24, smallest_normal = 0x1p-126;
+enum { SAMPLES = 384, LEAST = 96, PRODUCTS = 1 << 20, RMS_GATE = 4, MAX_GATE = 12, FEW = 32 };
+
+static double root(double x)
+{
+    return __builtin_sqrt(x);
+}
+static double size_of(double x)
+{
+    return x < 0 ? -x : x;
+}
+static bool finite(double x)
+{
+    return x - x == 0;
+}
+
+static gn_verdict verdict_of(gn_precision p)
+{
+    static const gn_verdict verdicts[GN_PRECISIONS] = {
+        GN_VERDICT_TF32, GN_VERDICT_TF32, GN_VERDICT_TF32, GN_VERDICT_BF16,
+        GN_VERDICT_BF16, GN_VERDICT_FP16, GN_VERDICT_FTZ};
+    return verdicts[p];
+}
+
+/* --- Flushing to zero ------------------------------------------------------------------------- */
+
+/* What the terms of an element can lose where denormal factors, products and sums are 0. */
+static double flush_loss(const gn_evidence *e, size_t i, double *a, double *b)
+{
+    double loss = (double)(e->terms + 1) * smallest_normal;
+    gn_sums_gather(e->sums, i, a, b);
+    for (size_t k = 0; k < e->terms; k++)
+        if (size_of(a[k]) < smallest_normal || size_of(b[k]) < smallest_normal)
+            loss += size_of(a[k] * b[k]);
+    return loss;
+}
+
+/* Every element outside its bound is off by what was flushed and no more. */
+static gn_status flushed(bool *out, const gn_evidence *e, gn_err *err)
+{
+    double *terms = malloc((2 * e->terms + 1) * sizeof *terms);
+    if (terms == NULL)
+        return gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu terms", e->terms);
+    *out = true;
+    for (size_t i = 0; i < e->count && *out; i++) {
+        const double got = (double)e->got[i], error = size_of(got - e->want[i]);
+        if (gn_judge_inside(e, i) || (got == 0 && size_of(e->want[i]) < smallest_normal))
+            continue;
+        *out = e->terms > 0 && e->quad != NULL &&
+               error <= e->bound[i] + flush_loss(e, i, terms, terms + e->terms);
+    }
+    free(terms);
+    return GN_OK;
+}
+
+/* --- Ops that sum nothing --------------------------------------------------------------------- */
+
+/* The element is what the simulated op gives in float32, rounded to the format where it is stored.
+ */
+static bool agrees(const gn_evidence *e, size_t i, const gn_rounding *r, double simulated)
+{
+    const double got = (double)e->got[i], bound = e->bound[i];
+    if (!finite(simulated) || !finite(got))
+        return gn_judge_inside(e, i);
+    if (!r->stored)
+        return size_of(got - simulated) <= bound;
+    return got >= gn_precision_round(r->precision, simulated - bound) &&
+           got <= gn_precision_round(r->precision, simulated + bound);
+}
+
+static gn_status name_op(gn_verdict *out, const gn_evidence *e, gn_err *err)
+{
+    gn_rounding list[GN_ROUNDINGS];
+    const int count = gn_roundings(list, e->sums->count > 1);
+    double *simulated = malloc(e->count * sizeof *simulated + 1);
+    gn_status st = simulated == NULL
+                       ? gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu numbers", e->count)
+                       : GN_OK;
+    for (int k = 0; k < count && st == GN_OK && *out == GN_VERDICT_WRONG; k++) {
+        if (list[k].products ||
+            (list[k].stored && !gn_precision_holds(list[k].precision, e->got, e->count)))
+            continue;
+        st = gn_sums_rerun(e->sums, &list[k], simulated, e->count, err);
+        bool all = st == GN_OK;
+        for (size_t i = 0; i < e->count && all; i++)
+            all = agrees(e, i, &list[k], simulated[i]);
+        if (all)
+            *out = verdict_of(list[k].precision);
+    }
+    free(simulated);
+    return st;
+}
+
+/* --- Sums of products ------------------------------------------------------------------------- */
+
+/* The sum of one element under every rounding of the list. */
+static void simulate(double *out, const gn_evidence *e, size_t element, const gn_rounding *list,
+                     int count, double *terms)
+{
+    double *a = terms, *b = a + e->terms, *ra = b + e->terms, *rb = ra + e->terms;
+    gn_sums_gather(e->sums, element, a, b);
+    for (int k = 0; k < count; k++) {
+        const gn_precision p = list[k].precision;
+        if (k == 0 || list[k - 1].precision != p)
+            for (size_t i = 0; i < e->terms; i++) {
+                ra[i] = gn_precision_round(p, a[i]);
+                rb[i] = gn_precision_round(p, b[i]);
+            }
+        const double *x = list[k].a ? ra : a, *y = list[k].b ? rb : b;
+        double total = 0;
+        for (int part = 0; part < e->sums->count; part++) {
+            const size_t n = gn_sums_part(e->sums, part);
+            double sum = 0;
+            for (size_t i = 0; i < n; i++)
+                sum += list[k].products ? gn_precision_round(p, x[i] * y[i]) : x[i] * y[i];
+            total += list[k].parts ? gn_precision_round(p, sum) : sum;
+            x += n;
+            y += n;
+        }
+        out[k] = list[k].stored ? gn_precision_round(p, total) : total;
+    }
+}
+
+/* How much of the sampled errors a simulation leaves unexplained, of 1; over .3, or where they do
+ * not correlate: 2. */
+static double unexplained(const gn_evidence *e, const double *simulated, size_t stride,
+                          size_t samples)
+{
+    double xx = 0, xy = 0, yy = 0, rest = 0;
+    for (size_t k = 0; k < samples; k++) {
+        const size_t i = gn_judge_place(e, k, samples);
+        const double x = (double)e->got[i] - e->want[i];
+        const double y = simulated[k * stride] - e->want[i];
+        xx += x * x;
+        xy += x * y;
+        yy += y * y;
+        rest += (x - y) * (x - y);
+    }
+    return xx > 0 && xy >= 0.9 * root(xx * yy) && rest <= 0.09 * xx ? root(rest / xx) : 2;
+}
+
+/* Elsewhere errors are of the simulated size: no element and no channel stands out. */
+static bool even(const gn_evidence *e, const gn_rounding *r, const double *simulated, size_t stride,
+                 size_t samples)
+{
+    const double unit = r->stored ? 2 * gn_precision_unit(r->precision) / u : 0;
+    double square = 0;
+    for (size_t k = 0; k < samples; k++) {
+        const double x = gn_judge_relative(e, gn_judge_place(e, k, samples), simulated[k * stride]);
+        square += x * x;
+    }
+    const double usual = root(square / (double)samples);
+    for (size_t c = 0; c < e->channels; c++) {
+        double sum = 0;
+        size_t count = 0;
+        for (size_t i = c; i < e->count; i += e->channels, count++) {
+            const double x = gn_judge_relative(e, i, (double)e->got[i]);
+            const double last = e->quad[i] > 0 ? unit * size_of(e->want[i]) / e->quad[i] : 0;
+            if ((!(e->quad[i] > 0) || !finite((double)e->got[i])) && !gn_judge_inside(e, i))
+                return false;
+            if (!(x <= MAX_GATE * usual + last))
+                return false;
+            sum += x * x;
+        }
+        if (count >= FEW && !(root(sum / (double)count) <= RMS_GATE * usual))
+            return false;
+    }
+    return true;
+}
+
+static gn_status name_sum(gn_verdict *out, const gn_evidence *e, gn_err *err)
+{
+    gn_rounding list[GN_ROUNDINGS];
+    const int count = gn_roundings(list, e->sums->count > 1);
+    size_t samples = PRODUCTS / e->terms;
+    samples = samples > SAMPLES ? SAMPLES : samples < LEAST ? LEAST : samples;
+    samples = samples > e->count ? e->count : samples;
+    double *simulated = malloc(samples * (size_t)count * sizeof *simulated);
+    double *terms = malloc(4 * e->terms * sizeof *terms);
+    if (simulated == NULL || terms == NULL) {
+        free(simulated);
+        free(terms);
+        return gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu samples", samples);
+    }
+    for (size_t k = 0; k < samples; k++)
+        simulate(simulated + k * (size_t)count, e, gn_judge_place(e, k, samples), list, count,
+                 terms);
+    int best = -1;
+    double least = 1;
+    for (int k = 0; k < count; k++) {
+        const double rest = unexplained(e, simulated + k, (size_t)count, samples);
+        if (rest < least &&
+            (!list[k].stored || gn_precision_holds(list[k].precision, e->got, e->count))) {
+            least = rest;
+            best = k;
+        }
+    }
+    if (best >= 0 && even(e, &list[best], simulated + best, (size_t)count, samples))
+        *out = verdict_of(list[best].precision);
+    free(simulated);
+    free(terms);
+    return GN_OK;
+}
+
+gn_status gn_name(gn_verdict *out, const gn_evidence *e, gn_err *err)
+{
+    bool flush = false;
+    const gn_status st = flushed(&flush, e, err);
+    *out = flush ? GN_VERDICT_FTZ : GN_VERDICT_WRONG;
+    if (st != GN_OK || flush || e->sums == NULL)
+        return st;
+    return e->terms > 0 && e->quad != NULL ? name_sum(out, e, err) : name_op(out, e, err);
+}
