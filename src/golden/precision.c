@@ -88,20 +88,75 @@ static bool multiplies_only(gn_precision p)
     return p == GN_TF32_NEAREST || p == GN_TF32_AWAY || p == GN_TF32_TRUNCATED;
 }
 
+/* Sums in the format itself are of rounded factors, and what they end with is stored; but a loss
+ * made of a softmax in the format is not. */
+static bool makes_sense(const gn_rounding *r, bool parts)
+{
+    const bool wide = !r->products && !r->parts && !r->stored && r->adding == GN_WIDE;
+    if (multiplies_only(r->precision) || r->precision == GN_FLUSH)
+        return wide;
+    if (r->adding != GN_WIDE)
+        return (r->stored || (r->products && r->adding == GN_CHAIN)) && r->a && r->b &&
+               r->parts == parts && !(r->adding == GN_SUM_FIRST && r->products);
+    return (!r->parts || (parts && r->stored)) && (!r->products || r->a == r->b);
+}
+
 int gn_roundings(gn_rounding *list, bool parts)
 {
     int count = 0;
     for (int p = 0; p < GN_PRECISIONS; p++)
-        for (int bits = 31; bits > 0; bits--) {
-            const gn_rounding r = {(gn_precision)p, (bits & 1) != 0, (bits & 2) != 0,
-                                   (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0};
-            const bool wide = !r.products && !r.parts && !r.stored;
-            if ((multiplies_only(r.precision) && !wide) || (r.parts && (!parts || !r.stored)) ||
-                (r.products && (!r.stored || r.a != r.b)))
-                continue;
-            list[count++] = r;
-        }
+        for (int adding = GN_WIDE; adding <= GN_SUM_FIRST; adding++)
+            for (int bits = 31; bits >= 0; bits--) {
+                const gn_rounding r = {(gn_precision)p,  (bits & 1) != 0, (bits & 2) != 0,
+                                       (bits & 4) != 0,  (bits & 8) != 0, (bits & 16) != 0,
+                                       (gn_adding)adding};
+                if (makes_sense(&r, parts) && (bits | adding) != 0)
+                    list[count++] = r;
+            }
     return count;
+}
+
+/* The sum of a run, every step of it rounded. */
+static double narrow_run(const gn_rounding *r, double sum, const double *a, const double *b,
+                         size_t count, size_t stride)
+{
+    for (size_t i = 0; i < count; i++) {
+        const double p = a[i * stride] * b[i * stride];
+        sum = gn_precision_round(r->precision,
+                                 sum + (r->products ? gn_precision_round(r->precision, p) : p));
+    }
+    return sum;
+}
+
+double gn_rounded_sum(const gn_rounding *r, const double *a, const double *b, size_t count,
+                      size_t inner)
+{
+    double sum = 0;
+    switch (r->adding) {
+    case GN_WIDE:
+        for (size_t i = 0; i < count; i++)
+            sum += r->products ? gn_precision_round(r->precision, a[i] * b[i]) : a[i] * b[i];
+        return sum;
+    case GN_CHAIN:
+        return narrow_run(r, 0, a, b, count, 1);
+    case GN_ACROSS:
+        for (size_t i = 0; i < inner; i++)
+            sum = narrow_run(r, sum, a + i, b + i, (count - i + inner - 1) / inner, inner);
+        return sum;
+    case GN_LEAVES:
+    case GN_LEAVES_BACK:
+        for (size_t k = 0, runs = (count + inner - 1) / inner; k < runs; k++) {
+            const size_t i = (r->adding == GN_LEAVES ? k : runs - 1 - k) * inner;
+            const size_t length = inner < count - i ? inner : count - i;
+            sum = gn_precision_round(r->precision, sum + narrow_run(r, 0, a + i, b + i, length, 1));
+        }
+        return sum;
+    case GN_SUM_FIRST:
+        for (size_t i = 0; i < count; i++)
+            sum += a[i];
+        return gn_precision_round(r->precision, sum) * b[0];
+    }
+    return sum;
 }
 
 double gn_order_sum(int order, const double *a, const double *b, size_t count)

@@ -27,17 +27,37 @@ double gn_precision_round(gn_precision p, double x);
 /* Half a unit in the last place of numbers near 1. */
 double gn_precision_unit(gn_precision p);
 
+/* How a sum is added up: wide; or in the format itself, every addition rounded: as a chain in the
+ * contract's order, as a chain along the outer index first, as a chain over chains of the inner
+ * index (see gn_terms_inner), forward or from the last to the first; or wide, and the factor that
+ * all products share comes last, on a sum that was stored. */
+typedef enum gn_adding {
+    GN_WIDE,
+    GN_CHAIN,
+    GN_ACROSS,
+    GN_LEAVES,
+    GN_LEAVES_BACK,
+    GN_SUM_FIRST
+} gn_adding;
+
 /* Where a computation in that format rounds: the factors of every product, each product before it
- * is added, each contribution to a gradient before they are added, the result. */
+ * is added (softmax: its logarithm, with
+ * GN_CHAIN every step), each contribution to a gradient
+ * before they are added, the result. */
 typedef struct gn_rounding {
     gn_precision precision;
     bool a, b, products, parts, stored;
+    gn_adding adding;
 } gn_rounding;
 
-/* The roundings worth trying, most of them first; returns how many.  `parts`: there are several
- * contributions.  TF32 is a way to multiply, no format to store: only factors are rounded to it. */
-enum { GN_ROUNDINGS = 80 };
+/* The roundings worth trying; returns how many.  `parts`: there are several contributions.  TF32 is
+ * a way to multiply, no format to store: only factors are rounded to it. */
+enum { GN_ROUNDINGS = 128 };
 int gn_roundings(gn_rounding *list, bool parts);
+
+/* The sum of a*b, the factors rounded already, in runs of `inner`. */
+double gn_rounded_sum(const gn_rounding *r, const double *a, const double *b, size_t count,
+                      size_t inner);
 
 /* Whether every number is one of the format. */
 bool gn_precision_holds(gn_precision p, const float *x, size_t count);

@@ -7,11 +7,18 @@
 
 #include "base/align.h"
 #include "base/guard.h"
+#include "gomokunet/numeric.h"
 
 size_t gn_sums_part(const gn_sums *s, int part)
 {
     const gn_sum one = {&s->call[part], s->index[part]};
     return s->unit[part] ? 1 : gn_terms_count(&one);
+}
+
+size_t gn_sums_inner(const gn_sums *s, int part)
+{
+    const gn_sum one = {&s->call[part], s->index[part]};
+    return s->unit[part] ? 1 : gn_terms_inner(&one);
 }
 
 size_t gn_sums_terms(const gn_sums *s)
@@ -50,7 +57,7 @@ void gn_sums_gather(const void *user, size_t e, double *a, double *b)
 
 /* Memory of one rerun, freed together. */
 typedef struct scratch {
-    void *block[GN_MAX_IN + GN_MAX_OUT + 3];
+    void *block[GN_MAX_IN + GN_MAX_OUT + 4];
     int count;
     bool failed;
 } scratch;
@@ -116,6 +123,72 @@ static void run_row(scratch *s, gn_call *c)
     gn_guard_leave(&guard);
 }
 
+/* --- Softmax and cross-entropy with log p stored in the format ----------------------------------
+ */
+
+bool gn_sums_can(const gn_sums *s, const gn_rounding *r)
+{
+    if (!r->products && r->adding == GN_WIDE)
+        return true;
+    return r->products && r->adding <= GN_CHAIN && s->call[0].in[0].data != NULL && s->count == 1 &&
+           strcmp(s->call[0].op->name, "softmax_cross_entropy") == 0;
+}
+
+/* The positions that have a target. */
+static double targets(const double *t, size_t N, size_t cells)
+{
+    double count = 0;
+    for (size_t n = 0; n < N; n++) {
+        double sum = 0;
+        for (size_t i = 0; i < cells; i++)
+            sum += t[n * cells + i];
+        count += sum <= 0 ? 0 : 1;
+    }
+    return count;
+}
+
+/* log p of one position in the format: only stored in it, or with every step rounded. */
+static void narrow_log_softmax(double *logp, const double *x, size_t cells, const gn_rounding *r)
+{
+    const gn_precision p = r->precision;
+    const bool steps = r->adding == GN_CHAIN;
+    double m = x[0], sum = 0;
+    for (size_t i = 1; i < cells; i++)
+        m = x[i] > m ? x[i] : m;
+    for (size_t i = 0; i < cells; i++)
+        sum += steps ? gn_precision_round(p, gn_exp(gn_precision_round(p, x[i] - m)))
+                     : gn_exp(x[i] - m);
+    const double log_sum = steps ? gn_precision_round(p, gn_log(gn_precision_round(p, sum)))
+                                 : gn_log(sum);
+    for (size_t i = 0; i < cells; i++)
+        logp[i] = gn_precision_round(p, x[i] - m - log_sum);
+}
+
+/* loss = -sum t logp / n; dlogit = exp(logp) sum t / n - t/n, and t/n is stored too. */
+static void rerun_cross_entropy(scratch *s, const gn_call *c, const gn_rounding *r, double *out)
+{
+    const size_t N = c->in[0].shape.dim[0], cells = c->in[0].shape.dim[1];
+    const double *target = c->in[1].data, n = targets(target, N, cells);
+    double *logp = take(s, cells * sizeof *logp), loss = 0;
+    for (size_t row = 0; row < N && n > 0 && logp != NULL; row++) {
+        const double *t = target + row * cells;
+        double total = 0;
+        narrow_log_softmax(logp, (const double *)c->in[0].data + row * cells, cells, r);
+        for (size_t i = 0; i < cells; i++) {
+            total += gn_precision_round(r->precision, t[i] / n);
+            loss -= t[i] > 0 ? t[i] * logp[i] / n : 0;
+        }
+        for (size_t i = 0; i < cells && c->pass == GN_BACKWARD; i++)
+            out[row * cells + i] = gn_exp(logp[i]) * total -
+                                   gn_precision_round(r->precision, t[i] / n);
+    }
+    if (c->pass != GN_BACKWARD)
+        *out = loss;
+}
+
+/* --- Rerunning ---------------------------------------------------------------------------------
+ */
+
 /* A batch norm's output is made of the statistics that were recorded. */
 static void rerun_forward(scratch *s, const gn_sums *sums, const gn_rounding *r, double *out)
 {
@@ -129,6 +202,8 @@ static void rerun_forward(scratch *s, const gn_sums *sums, const gn_rounding *r,
         else if (!given || j == 0)
             c.out[j].data = take(s, gn_shape_count(c.out[j].shape) * sizeof(double));
     run_row(s, &c);
+    if (r->products && !s->failed)
+        rerun_cross_entropy(s, &c, r, out);
 }
 
 static void rerun_backward(scratch *s, const gn_sums *sums, int part, const gn_rounding *r,
@@ -140,6 +215,8 @@ static void rerun_backward(scratch *s, const gn_sums *sums, int part, const gn_r
     double *gradient = take(s, count * sizeof *gradient);
     c.din[i] = (gn_tensor){gradient, c.in[i].shape};
     run_row(s, &c);
+    if (r->products && !s->failed)
+        rerun_cross_entropy(s, &c, r, gradient);
     for (size_t e = 0; e < count && !s->failed; e++) {
         const double x = gradient[sums->flat[part] ? flattened(sums->map, e) : e];
         out[e] += r->parts ? gn_precision_round(r->precision, x) : x;

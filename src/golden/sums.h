@@ -21,12 +21,16 @@ typedef struct gn_sums {
 /* Terms of an element, of all contributions and of one. */
 size_t gn_sums_terms(const gn_sums *s);
 size_t gn_sums_part(const gn_sums *s, int part);
+/* The inner length of a contribution's terms. */
+size_t gn_sums_inner(const gn_sums *s, int part);
+/* Whether a rerun can round what `r` asks for. */
+bool gn_sums_can(const gn_sums *s, const gn_rounding *r);
 
 /* The products of element e, contribution by contribution; `user` is a gn_sums. */
 void gn_sums_gather(const void *user, size_t e, double *a, double *b);
 
 /* The tensor again in float64, from inputs rounded as `r` says: factors `a` are activations and
- * gradients, `b` parameters.  Products cannot be rounded here, and `stored` is left to the caller.
+ * gradients, `b` parameters; `products` are the steps on the way.  `stored` is left to the caller.
  * `user` is a gn_sums; out has the tensor's elements.  GN_E_NOMEM. */
 gn_status gn_sums_rerun(const void *user, const gn_rounding *r, double *out, size_t count,
                         gn_err *err);
