@@ -57,14 +57,18 @@ static gn_status flushed(bool *out, const gn_evidence *e, gn_err *err)
     double *terms = malloc((2 * e->terms + 1) * sizeof *terms);
     if (terms == NULL)
         return gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu terms", e->terms);
-    *out = true;
-    for (size_t i = 0; i < e->count && *out; i++) {
+    size_t outside = 0;
+    bool all = true;
+    for (size_t i = 0; i < e->count && all; i++) {
         const double got = (double)e->got[i], error = size_of(got - e->want[i]);
-        if (gn_judge_inside(e, i) || (got == 0 && size_of(e->want[i]) < smallest_normal))
+        if (gn_judge_inside(e, i))
             continue;
-        *out = e->terms > 0 && e->quad != NULL &&
-               error <= e->bound[i] + flush_loss(e, i, terms, terms + e->terms);
+        outside++;
+        all = (got == 0 && size_of(e->want[i]) < smallest_normal) ||
+              (e->terms > 0 && e->quad != NULL &&
+               error <= e->bound[i] + flush_loss(e, i, terms, terms + e->terms));
     }
+    *out = all && outside > 0;
     free(terms);
     return GN_OK;
 }
@@ -125,40 +129,62 @@ static void simulate(double *out, const gn_evidence *e, size_t element, const gn
         const double *x = list[k].a ? ra : a, *y = list[k].b ? rb : b;
         double total = 0;
         for (int part = 0; part < e->sums->count; part++) {
-            const size_t n = gn_sums_part(e->sums, part);
-            const double sum = gn_rounded_sum(&list[k], x,
-                                              list[k].adding == GN_SUM_FIRST ? b + (x - ra) : y, n,
-                                              gn_sums_inner(e->sums, part));
+            const size_t n = gn_sums_part(e->sums, part), at = (size_t)(x - (list[k].a ? ra : a));
+            const double *factor = list[k].adding == GN_SUM_FIRST ? b + at : y + at;
+            const double sum = e->sums->unit[part] /* copied as it is */
+                                   ? a[at]
+                                   : gn_rounded_sum(&list[k], x, factor, n,
+                                                    gn_sums_inner(e->sums, part));
             total += list[k].parts ? gn_precision_round(p, sum) : sum;
             x += n;
-            y += n;
         }
         out[k] = list[k].stored ? gn_precision_round(p, total) : total;
     }
 }
 
-/* How much of the sampled errors a simulation leaves unexplained, of 1; over .3, or where they do
- * not correlate: 2. */
+/* How much of the errors a simulation may leave unexplained: .3, of few errors less, for one of
+ * many simulations fits a few numbers by chance. */
+static double allowed(size_t errors)
+{
+    return errors < FEW ? 0.3 * (double)errors / FEW : 0.3;
+}
+
+/* Sums over pairs of errors, the candidate's and the simulated. */
+typedef struct fit {
+    double xx, xy, yy, rest;
+    size_t count;
+} fit;
+
+static void fit_add(fit *f, double x, double y)
+{
+    f->xx += x * x;
+    f->xy += x * y;
+    f->yy += y * y;
+    f->rest += (x - y) * (x - y);
+    f->count++;
+}
+
+/* What is left unexplained, of 1; 2: too much, or they do not correlate. */
+static double fit_rest(const fit *f)
+{
+    const double rest = root(f->rest / f->xx);
+    return f->xx > 0 && f->xy >= 0.9 * root(f->xx * f->yy) && rest <= allowed(f->count) ? rest : 2;
+}
+
 static double unexplained(const gn_evidence *e, const double *simulated, size_t stride,
                           size_t samples)
 {
-    double xx = 0, xy = 0, yy = 0, rest = 0;
+    fit f = {0};
     for (size_t k = 0; k < samples; k++) {
         const size_t i = gn_judge_place(e, k, samples);
-        const double x = (double)e->got[i] - e->want[i];
-        const double y = simulated[k * stride] - e->want[i];
-        xx += x * x;
-        xy += x * y;
-        yy += y * y;
-        rest += (x - y) * (x - y);
+        fit_add(&f, (double)e->got[i] - e->want[i], simulated[k * stride] - e->want[i]);
     }
-    return xx > 0 && xy >= 0.9 * root(xx * yy) && rest <= 0.09 * xx ? root(rest / xx) : 2;
+    return fit_rest(&f);
 }
 
 /* Simulated sums of the samples, one column for each rounding. */
 typedef struct columns {
     gn_rounding rounding[GN_ROUNDINGS];
-    bool possible[GN_ROUNDINGS]; /* the tensor holds what such a computation may store */
     int count;
     size_t samples;
     double *simulated, *terms;
@@ -180,17 +206,19 @@ static double usual_error(const gn_evidence *e, const columns *c, int column)
 static bool even(const gn_evidence *e, const gn_rounding *r, double usual)
 {
     const double unit = r->stored ? 2 * gn_precision_unit(r->precision) / u : 0;
+    const double floor = r->precision == GN_FP16_NEAREST ? 0x1p-24 / u : 0; /* its smallest step */
     for (size_t c = 0; c < e->channels; c++) {
         double sum = 0;
         size_t count = 0;
         for (size_t i = c; i < e->count; i += e->channels, count++) {
             const double x = gn_judge_relative(e, i, (double)e->got[i]);
-            const double last = e->quad[i] > 0 ? unit * size_of(e->want[i]) / e->quad[i] : 0;
+            const double last = e->quad[i] > 0 ? (unit * size_of(e->want[i]) + floor) / e->quad[i]
+                                               : 0;
             if ((!(e->quad[i] > 0) || !finite((double)e->got[i])) && !gn_judge_inside(e, i))
                 return false;
             if (!(x <= MAX_GATE * usual + last))
                 return false;
-            sum += x * x;
+            sum += x > last ? (x - last) * (x - last) : 0;
         }
         if (count >= FEW && !(root(sum / (double)count) <= RMS_GATE * usual))
             return false;
@@ -198,16 +226,15 @@ static bool even(const gn_evidence *e, const gn_rounding *r, double usual)
     return true;
 }
 
-/* The column that leaves the least of the errors unexplained; -1: none explains them. */
+/* The column that leaves the least of the errors unexplained, the first of those that are as good;
+ * -1: none explains them. */
 static int best_column(const gn_evidence *e, const columns *c)
 {
     int best = -1;
     double least = 1;
     for (int k = 0; k < c->count; k++) {
-        const double rest = c->possible[k]
-                                ? unexplained(e, c->simulated + k, (size_t)c->count, c->samples)
-                                : 2;
-        if (rest < least) {
+        const double rest = unexplained(e, c->simulated + k, (size_t)c->count, c->samples);
+        if (rest < 0.8 * least - 0.005 || (best < 0 && rest < 1)) {
             least = rest;
             best = k;
         }
@@ -230,47 +257,101 @@ static int column_in_some_order(const gn_evidence *e, const columns *c)
         square += x * x;
     }
     for (int k = 0; k < c->count; k++)
-        if (c->possible[k] && c->rounding[k].adding == GN_LEAVES && c->rounding[k].products &&
+        if (c->rounding[k].adding == GN_LEAVES && c->rounding[k].products &&
             root(square / (double)e->count) <= 1.5 * usual_error(e, c, k) &&
             size_of(ey) <= 0.5 * root(ee * yy))
             return k;
     return -1;
 }
 
+/* Leaves the roundings that are of this kind, and whose results the tensor can hold. */
+static void choose_columns(columns *c, const gn_evidence *e, bool narrow_sums)
+{
+    gn_rounding all[GN_ROUNDINGS];
+    bool holds[GN_PRECISIONS];
+    for (int p = 0; p < GN_PRECISIONS; p++)
+        holds[p] = gn_precision_holds((gn_precision)p, e->got, e->count);
+    const int count = gn_roundings(all, e->sums->count > 1);
+    c->count = 0;
+    for (int k = 0; k < count; k++)
+        if (narrow_sums == (all[k].products || all[k].adding != GN_WIDE) &&
+            (!all[k].stored || holds[all[k].precision]))
+            c->rounding[c->count++] = all[k];
+}
+
+/* Sums of rounded factors are tried first, sums that are rounded on the way only if they must. */
+static void try_columns(gn_verdict *out, const gn_evidence *e, columns *c)
+{
+    for (int narrow = 0; narrow < 2 && *out == GN_VERDICT_WRONG; narrow++) {
+        choose_columns(c, e, narrow == 1);
+        for (size_t k = 0; k < c->samples; k++)
+            simulate(c->simulated + k * (size_t)c->count, e, gn_judge_place(e, k, c->samples),
+                     c->rounding, c->count, c->terms);
+        int best = best_column(e, c);
+        best = best < 0 && narrow == 1 ? column_in_some_order(e, c) : best;
+        if (best >= 0 && even(e, &c->rounding[best], usual_error(e, c, best)))
+            *out = verdict_of(c->rounding[best].precision);
+    }
+}
+
 static gn_status name_sum(gn_verdict *out, const gn_evidence *e, gn_err *err)
 {
     columns c = {.samples = PRODUCTS / e->terms};
-    c.count = gn_roundings(c.rounding, e->sums->count > 1);
     c.samples = c.samples > SAMPLES ? SAMPLES : c.samples < LEAST ? LEAST : c.samples;
     c.samples = c.samples > e->count ? e->count : c.samples;
-    c.simulated = malloc(c.samples * (size_t)c.count * sizeof *c.simulated);
+    c.simulated = malloc(c.samples * GN_ROUNDINGS * sizeof *c.simulated);
     c.terms = malloc(4 * e->terms * sizeof *c.terms);
-    if (c.simulated == NULL || c.terms == NULL) {
-        free(c.simulated);
-        free(c.terms);
-        return gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu samples", c.samples);
-    }
-    for (int k = 0; k < c.count; k++)
-        c.possible[k] = !c.rounding[k].stored ||
-                        gn_precision_holds(c.rounding[k].precision, e->got, e->count);
-    for (size_t k = 0; k < c.samples; k++)
-        simulate(c.simulated + k * (size_t)c.count, e, gn_judge_place(e, k, c.samples), c.rounding,
-                 c.count, c.terms);
-    int best = best_column(e, &c);
-    best = best >= 0 ? best : column_in_some_order(e, &c);
-    if (best >= 0 && even(e, &c.rounding[best], usual_error(e, &c, best)))
-        *out = verdict_of(c.rounding[best].precision);
+    gn_status st = GN_OK;
+    if (c.simulated == NULL || c.terms == NULL)
+        st = gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu samples", c.samples);
+    else
+        try_columns(out, e, &c);
     free(c.simulated);
     free(c.terms);
-    return GN_OK;
+    return st;
+}
+
+/* A batch norm's sums are of what it makes of its inputs; rounding those is another thing than
+ * rounding factors.  It is run again as a whole. */
+static gn_status name_normalised(gn_verdict *out, const gn_evidence *e, gn_err *err)
+{
+    gn_rounding list[GN_ROUNDINGS];
+    const int count = gn_roundings(list, false);
+    double *simulated = malloc(e->count * sizeof *simulated + 1), least = 1;
+    if (simulated == NULL)
+        return gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu numbers", e->count);
+    gn_status st = GN_OK;
+    for (int k = 0; k < count && st == GN_OK; k++) {
+        if (!gn_sums_can(e->sums, &list[k]) ||
+            (list[k].stored && !gn_precision_holds(list[k].precision, e->got, e->count)))
+            continue;
+        st = gn_sums_rerun(e->sums, &list[k], simulated, e->count, err);
+        fit f = {0};
+        for (size_t i = 0; i < e->count && st == GN_OK; i++)
+            fit_add(&f, (double)e->got[i] - e->want[i],
+                    (list[k].stored ? gn_precision_round(list[k].precision, simulated[i])
+                                    : simulated[i]) -
+                        e->want[i]);
+        if (st == GN_OK && fit_rest(&f) < least) {
+            least = fit_rest(&f);
+            *out = verdict_of(list[k].precision);
+        }
+    }
+    free(simulated);
+    return st;
 }
 
 gn_status gn_name(gn_verdict *out, const gn_evidence *e, gn_err *err)
 {
     bool flush = false;
-    const gn_status st = flushed(&flush, e, err);
+    gn_status st = flushed(&flush, e, err);
     *out = flush ? GN_VERDICT_FTZ : GN_VERDICT_WRONG;
     if (st != GN_OK || flush || e->sums == NULL)
         return st;
-    return e->terms > 0 && e->quad != NULL ? name_sum(out, e, err) : name_op(out, e, err);
+    if (e->terms == 0 || e->quad == NULL)
+        return name_op(out, e, err);
+    st = name_sum(out, e, err);
+    if (st == GN_OK && *out == GN_VERDICT_WRONG && gn_sums_normalise(e->sums))
+        st = name_normalised(out, e, err);
+    return st;
 }

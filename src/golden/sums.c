@@ -134,6 +134,11 @@ bool gn_sums_can(const gn_sums *s, const gn_rounding *r)
            strcmp(s->call[0].op->name, "softmax_cross_entropy") == 0;
 }
 
+bool gn_sums_normalise(const gn_sums *s)
+{
+    return strcmp(s->call[0].op->name, "batch_norm") == 0;
+}
+
 /* The positions that have a target. */
 static double targets(const double *t, size_t N, size_t cells)
 {

@@ -100,7 +100,7 @@ static void linear_terms(pairs *p, const gn_call *c, int index, size_t e)
         for (size_t k = 0; k < K; k++)
             add(p, matrix(c->in[0], e / O, k), matrix(c->in[1], e % O, k));
         if (c->nin > 2)
-            add(p, ((const double *)c->in[2].data)[e % O], 1);
+            add(p, 1, ((const double *)c->in[2].data)[e % O]);
     } else if (index == 0) {
         for (size_t o = 0; o < O; o++)
             add(p, matrix(c->dout, e / K, o), matrix(c->in[1], o, e % K));

@@ -1,0 +1,89 @@
+/* The judge judged, on whole traces: what another precision computes is named, what is a mistake is
+ * wrong, in whatever precision it was made.  SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "support/folder.h"
+#include "support/twist.h"
+
+TestSuite(judge, .init = folder_enter, .fini = folder_leave);
+
+/* How many findings have each verdict; those that are worse than `worst` are told. */
+typedef struct tally {
+    size_t of[GN_VERDICT_WRONG + 1];
+} tally;
+
+static tally count_verdicts(const char *candidate, const char *what, gn_verdict worst)
+{
+    tally t = {{0}};
+    gn_verification v = trace_verify(candidate);
+    for (size_t i = 0; i < v.count; i++) {
+        if (v.finding[i].elements < 4) /* a number or two can be of several formats */
+            continue;
+        t.of[v.finding[i].verdict]++;
+        if (v.finding[i].verdict > GN_VERDICT_BOUND && v.finding[i].verdict != worst)
+            fprintf(stderr, "%s: %s is %s\n", what, v.finding[i].name,
+                    gn_verdict_name(v.finding[i].verdict));
+    }
+    gn_verification_free(&v);
+    return t;
+}
+
+/* --- Precisions are named ----------------------------------------------------------------------- */
+
+static const struct precision_case {
+    twist twist;
+    gn_verdict verdict;
+    size_t least; /* so many tensors must be named */
+} precisions[] = {
+    {{.name = "TF32", .narrow = true, .products = true, .activations = true, .parameters = true,
+      .precision = GN_TF32_NEAREST}, GN_VERDICT_TF32, 30},
+    {{.name = "TF32, away from zero", .narrow = true, .products = true, .activations = true,
+      .parameters = true, .precision = GN_TF32_AWAY}, GN_VERDICT_TF32, 30},
+    {{.name = "TF32, truncated", .narrow = true, .products = true, .activations = true,
+      .parameters = true, .precision = GN_TF32_TRUNCATED}, GN_VERDICT_TF32, 30},
+    {{.name = "BF16 everywhere", .narrow = true, .activations = true, .parameters = true,
+      .stored = true, .stored_parameters = true, .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16,
+     70},
+    {{.name = "BF16, gradients of weights kept", .narrow = true, .activations = true,
+      .parameters = true, .stored = true, .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16, 55},
+    {{.name = "BF16 weights", .narrow = true, .products = true, .parameters = true,
+      .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16, 15},
+    {{.name = "BF16 activations", .narrow = true, .products = true, .activations = true,
+      .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16, 30},
+    {{.name = "BF16 inputs, all ops", .narrow = true, .activations = true, .parameters = true,
+      .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16, 55},
+    {{.name = "BF16 outputs", .narrow = true, .stored = true, .precision = GN_BF16_NEAREST},
+     GN_VERDICT_BF16, 55},
+    {{.name = "BF16 truncated", .narrow = true, .activations = true, .parameters = true,
+      .stored = true, .stored_parameters = true, .precision = GN_BF16_TRUNCATED}, GN_VERDICT_BF16,
+     70},
+    {{.name = "BF16 of float64 sums", .wide = true, .narrow = true, .activations = true,
+      .parameters = true, .stored = true, .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16, 55},
+    {{.name = "FP16 everywhere", .narrow = true, .activations = true, .parameters = true,
+      .stored = true, .stored_parameters = true, .precision = GN_FP16_NEAREST}, GN_VERDICT_FP16,
+     70},
+    {{.name = "FP16 outputs", .narrow = true, .stored = true, .precision = GN_FP16_NEAREST},
+     GN_VERDICT_FP16, 55},
+};
+
+static void name_precisions(gn_conv conv)
+{
+    rig_trace trace;
+    trace_open(&trace, conv, 1, 32);
+    for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++) {
+        const struct precision_case *p = &precisions[i];
+        trace_write(&trace, "candidate.safetensors", twist_table(&p->twist));
+        const tally t = count_verdicts("candidate.safetensors", p->twist.name, p->verdict);
+        cr_expect(t.of[p->verdict] >= p->least, "%s: only %zu named", p->twist.name,
+                  t.of[p->verdict]);
+        for (int other = GN_VERDICT_BOUND + 1; other <= GN_VERDICT_WRONG; other++)
+            cr_expect(other == (int)p->verdict || t.of[other] == 0, "%s: %zu are %s",
+                      p->twist.name, t.of[other], gn_verdict_name((gn_verdict)other));
+    }
+    trace_close(&trace);
+}
+
+Test(judge, precisions_are_named_dense) { name_precisions(GN_DENSE); }
+Test(judge, precisions_are_named_separable) { name_precisions(GN_SEPARABLE); }
