@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "support/folder.h"
+#include "support/mistakes.h"
 #include "support/twist.h"
 
 TestSuite(judge, .init = folder_enter, .fini = folder_leave);
@@ -30,42 +31,109 @@ static tally count_verdicts(const char *candidate, const char *what, gn_verdict 
     return t;
 }
 
-/* --- Precisions are named ----------------------------------------------------------------------- */
+/* --- Precisions are named -----------------------------------------------------------------------
+ */
 
 static const struct precision_case {
     twist twist;
     gn_verdict verdict;
     size_t least; /* so many tensors must be named */
 } precisions[] = {
-    {{.name = "TF32", .narrow = true, .products = true, .activations = true, .parameters = true,
-      .precision = GN_TF32_NEAREST}, GN_VERDICT_TF32, 30},
-    {{.name = "TF32, away from zero", .narrow = true, .products = true, .activations = true,
-      .parameters = true, .precision = GN_TF32_AWAY}, GN_VERDICT_TF32, 30},
-    {{.name = "TF32, truncated", .narrow = true, .products = true, .activations = true,
-      .parameters = true, .precision = GN_TF32_TRUNCATED}, GN_VERDICT_TF32, 30},
-    {{.name = "BF16 everywhere", .narrow = true, .activations = true, .parameters = true,
-      .stored = true, .stored_parameters = true, .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16,
+    {{.name = "TF32",
+      .narrow = true,
+      .products = true,
+      .activations = true,
+      .parameters = true,
+      .precision = GN_TF32_NEAREST},
+     GN_VERDICT_TF32,
+     30},
+    {{.name = "TF32, away from zero",
+      .narrow = true,
+      .products = true,
+      .activations = true,
+      .parameters = true,
+      .precision = GN_TF32_AWAY},
+     GN_VERDICT_TF32,
+     30},
+    {{.name = "TF32, truncated",
+      .narrow = true,
+      .products = true,
+      .activations = true,
+      .parameters = true,
+      .precision = GN_TF32_TRUNCATED},
+     GN_VERDICT_TF32,
+     30},
+    {{.name = "BF16 everywhere",
+      .narrow = true,
+      .activations = true,
+      .parameters = true,
+      .stored = true,
+      .stored_parameters = true,
+      .precision = GN_BF16_NEAREST},
+     GN_VERDICT_BF16,
      70},
-    {{.name = "BF16, gradients of weights kept", .narrow = true, .activations = true,
-      .parameters = true, .stored = true, .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16, 55},
-    {{.name = "BF16 weights", .narrow = true, .products = true, .parameters = true,
-      .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16, 15},
-    {{.name = "BF16 activations", .narrow = true, .products = true, .activations = true,
-      .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16, 30},
-    {{.name = "BF16 inputs, all ops", .narrow = true, .activations = true, .parameters = true,
-      .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16, 55},
+    {{.name = "BF16, gradients of weights kept",
+      .narrow = true,
+      .activations = true,
+      .parameters = true,
+      .stored = true,
+      .precision = GN_BF16_NEAREST},
+     GN_VERDICT_BF16,
+     55},
+    {{.name = "BF16 weights",
+      .narrow = true,
+      .products = true,
+      .parameters = true,
+      .precision = GN_BF16_NEAREST},
+     GN_VERDICT_BF16,
+     15},
+    {{.name = "BF16 activations",
+      .narrow = true,
+      .products = true,
+      .activations = true,
+      .precision = GN_BF16_NEAREST},
+     GN_VERDICT_BF16,
+     30},
+    {{.name = "BF16 inputs, all ops",
+      .narrow = true,
+      .activations = true,
+      .parameters = true,
+      .precision = GN_BF16_NEAREST},
+     GN_VERDICT_BF16,
+     55},
     {{.name = "BF16 outputs", .narrow = true, .stored = true, .precision = GN_BF16_NEAREST},
-     GN_VERDICT_BF16, 55},
-    {{.name = "BF16 truncated", .narrow = true, .activations = true, .parameters = true,
-      .stored = true, .stored_parameters = true, .precision = GN_BF16_TRUNCATED}, GN_VERDICT_BF16,
+     GN_VERDICT_BF16,
+     55},
+    {{.name = "BF16 truncated",
+      .narrow = true,
+      .activations = true,
+      .parameters = true,
+      .stored = true,
+      .stored_parameters = true,
+      .precision = GN_BF16_TRUNCATED},
+     GN_VERDICT_BF16,
      70},
-    {{.name = "BF16 of float64 sums", .wide = true, .narrow = true, .activations = true,
-      .parameters = true, .stored = true, .precision = GN_BF16_NEAREST}, GN_VERDICT_BF16, 55},
-    {{.name = "FP16 everywhere", .narrow = true, .activations = true, .parameters = true,
-      .stored = true, .stored_parameters = true, .precision = GN_FP16_NEAREST}, GN_VERDICT_FP16,
+    {{.name = "BF16 of float64 sums",
+      .wide = true,
+      .narrow = true,
+      .activations = true,
+      .parameters = true,
+      .stored = true,
+      .precision = GN_BF16_NEAREST},
+     GN_VERDICT_BF16,
+     55},
+    {{.name = "FP16 everywhere",
+      .narrow = true,
+      .activations = true,
+      .parameters = true,
+      .stored = true,
+      .stored_parameters = true,
+      .precision = GN_FP16_NEAREST},
+     GN_VERDICT_FP16,
      70},
     {{.name = "FP16 outputs", .narrow = true, .stored = true, .precision = GN_FP16_NEAREST},
-     GN_VERDICT_FP16, 55},
+     GN_VERDICT_FP16,
+     55},
 };
 
 static void name_precisions(gn_conv conv)
@@ -79,11 +147,69 @@ static void name_precisions(gn_conv conv)
         cr_expect(t.of[p->verdict] >= p->least, "%s: only %zu named", p->twist.name,
                   t.of[p->verdict]);
         for (int other = GN_VERDICT_BOUND + 1; other <= GN_VERDICT_WRONG; other++)
-            cr_expect(other == (int)p->verdict || t.of[other] == 0, "%s: %zu are %s",
-                      p->twist.name, t.of[other], gn_verdict_name((gn_verdict)other));
+            cr_expect(other == (int)p->verdict || t.of[other] == 0, "%s: %zu are %s", p->twist.name,
+                      t.of[other], gn_verdict_name((gn_verdict)other));
     }
     trace_close(&trace);
 }
 
-Test(judge, precisions_are_named_dense) { name_precisions(GN_DENSE); }
-Test(judge, precisions_are_named_separable) { name_precisions(GN_SEPARABLE); }
+Test(judge, precisions_are_named_dense)
+{
+    name_precisions(GN_DENSE);
+}
+Test(judge, precisions_are_named_separable)
+{
+    name_precisions(GN_SEPARABLE);
+}
+
+/* --- Mistakes are wrong --------------------------------------------------------------------------
+ */
+
+/* A candidate with the mistake, float32 or stored in bfloat16: at least one tensor is wrong. */
+static void expect_mistakes_wrong(bool narrow)
+{
+    rig_trace trace;
+    trace_open(&trace, GN_DENSE, 1, 8);
+    cr_assert(mistakes_count >= 30);
+    for (size_t i = 0; i < mistakes_count; i++) {
+        twist t = mistakes[i];
+        t.narrow = t.activations = t.parameters = t.stored = narrow;
+        t.precision = GN_BF16_NEAREST;
+        trace_write(&trace, "candidate.safetensors", twist_table(&t));
+        gn_verification v = trace_verify("candidate.safetensors");
+        cr_expect_eq(v.verdict, GN_VERDICT_WRONG, "%s%s: %s", t.name, narrow ? " in bf16" : "",
+                     gn_verdict_name(v.verdict));
+        gn_verification_free(&v);
+    }
+    trace_close(&trace);
+}
+
+Test(judge, mistakes_are_wrong)
+{
+    expect_mistakes_wrong(false);
+}
+Test(judge, mistakes_in_bfloat16_are_wrong)
+{
+    expect_mistakes_wrong(true);
+}
+
+/* --- Differences of a few bits are neither bits nor wrong
+ * ------------------------------------------ */
+
+Test(judge, other_orders_are_bound)
+{
+    rig_trace trace;
+    trace_open(&trace, GN_DENSE, 1, 8);
+    for (size_t i = 0; i < variations_count; i++) {
+        trace_write(&trace, "candidate.safetensors", twist_table(&variations[i]));
+        gn_verification v = trace_verify("candidate.safetensors");
+        cr_expect_eq(v.verdict, GN_VERDICT_BOUND, "%s: %s", variations[i].name,
+                     gn_verdict_name(v.verdict));
+        for (size_t k = 0; k < v.count; k++)
+            if (v.finding[k].verdict > GN_VERDICT_BOUND)
+                fprintf(stderr, "%s: %s is %s\n", variations[i].name, v.finding[k].name,
+                        gn_verdict_name(v.finding[k].verdict));
+        gn_verification_free(&v);
+    }
+    trace_close(&trace);
+}

@@ -1,0 +1,14 @@
+/* Mistakes of ports, each a change of one op's rows.  SPDX-License-Identifier: MIT */
+#ifndef GN_TESTS_MISTAKES_H
+#define GN_TESTS_MISTAKES_H
+
+#include "support/twist.h"
+
+extern const twist mistakes[];
+extern const size_t mistakes_count;
+
+/* Changes of order and rounding that are none: what float32 may do. */
+extern const twist variations[];
+extern const size_t variations_count;
+
+#endif
