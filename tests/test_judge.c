@@ -7,6 +7,7 @@
 #include "support/folder.h"
 #include "support/mistakes.h"
 #include "support/twist.h"
+#include "support/winograd.h"
 
 TestSuite(judge, .init = folder_enter, .fini = folder_leave);
 
@@ -211,5 +212,66 @@ Test(judge, other_orders_are_bound)
                         gn_verdict_name(v.finding[k].verdict));
         gn_verification_free(&v);
     }
+    trace_close(&trace);
+}
+
+/* --- Transformed convolutions ---------------------------------------------------------------------- */
+
+static void (*under)(gn_call *call, twist_run run); /* the algorithm that a mistake is made in */
+
+static void tap_dropped(gn_call *c, twist_run run)
+{
+    for (size_t k = 8; k < gn_shape_count(c->in[1].shape); k += 9)
+        ((float *)c->in[1].data)[k] = 0;
+    under(c, run);
+}
+
+static void image_dropped(gn_call *c, twist_run run)
+{
+    const size_t count = gn_shape_count(c->dout.shape) / TRACE_BATCH;
+    memset((float *)c->dout.data + count, 0, count * sizeof(float));
+    under(c, run);
+}
+
+static void element_off(gn_call *c, twist_run run)
+{
+    under(c, run);
+    ((float *)c->out[0].data)[77] += 1e-3f;
+}
+
+/* The verdicts of all 3x3 convolutions' tensors; others must be bits. */
+static tally transformed(const rig_trace *trace, const twist *t)
+{
+    trace_write(trace, "candidate.safetensors", twist_table(t));
+    gn_verification v = trace_verify("candidate.safetensors");
+    tally result = {{0}};
+    for (size_t i = 0; i < v.count; i++)
+        result.of[v.finding[i].verdict]++;
+    gn_verification_free(&v);
+    return result;
+}
+
+Test(judge, transformed_convolutions_are_told)
+{
+    static void (*const algorithms[])(gn_call *, twist_run) = {winograd_2, winograd_3, winograd_4};
+    rig_trace trace;
+    trace_open(&trace, GN_DENSE, 1, 8);
+    for (int i = 0; i < 3; i++)
+        for (int back = 0; back < 2; back++) {
+            twist t = {.name = "Winograd", .op = "conv2d", .backward = back == 1,
+                       .change = algorithms[i]};
+            tally found = transformed(&trace, &t);
+            const bool fine = i == 0 && back == 0; /* F(2,3) may be as good as a direct sum */
+            cr_expect(found.of[fine ? GN_VERDICT_BOUND : GN_VERDICT_TRANSFORM] > 0,
+                      "%d, backward %d: none", i, back);
+            for (int worse = GN_VERDICT_TRANSFORM + 1; worse <= GN_VERDICT_WRONG; worse++)
+                cr_expect_eq(found.of[worse], 0, "%d, backward %d: %zu are %s", i, back,
+                             found.of[worse], gn_verdict_name((gn_verdict)worse));
+            under = algorithms[i];
+            t.change = back == 1 ? image_dropped : tap_dropped;
+            cr_expect(transformed(&trace, &t).of[GN_VERDICT_WRONG] > 0);
+            t.change = back == 1 ? tap_dropped : element_off;
+            cr_expect(transformed(&trace, &t).of[GN_VERDICT_WRONG] > 0);
+        }
     trace_close(&trace);
 }

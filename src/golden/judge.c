@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "golden/naming.h"
+#include "golden/transform.h"
 
 static const double u = 0x1p-24;
 enum { SAMPLES = 384, RMS_GATE = 4, MAX_GATE = 12, FEW = 32 };
@@ -195,7 +196,12 @@ gn_status gn_judge(gn_finding *f, const gn_evidence *e, gn_err *err)
         f->verdict = GN_VERDICT_BOUND;
     }
     free(s);
+    bool transformed = false;
     if (st == GN_OK && !good)
+        st = gn_transform(&transformed, e, err);
+    if (st == GN_OK && transformed)
+        f->verdict = GN_VERDICT_TRANSFORM;
+    else if (st == GN_OK && !good)
         st = gn_name(&f->verdict, e, err);
     return st;
 }
