@@ -157,7 +157,7 @@ static void expect_wrong(const char *name, void (*values)(float *, size_t))
     copy_with(&(change){.name = name, .values = values});
     gn_verification v = verify("copy.safetensors");
     const gn_finding *f = find(&v, name);
-    cr_expect_eq(v.verdict, GN_VERDICT_WRONG, "%s", name);
+    cr_expect_eq(v.verdict, GN_VERDICT_WRONG, "%s: %s", name, gn_verdict_name(v.verdict));
     cr_expect(f->verdict > GN_VERDICT_BOUND, "%s: %s", name, gn_verdict_name(f->verdict));
     cr_expect(f->different > 0 && *f->index == '[', "%s", name);
     for (const gn_finding *before = v.finding; before < f; before++)

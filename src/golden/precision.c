@@ -1,6 +1,7 @@
 /* Summing in any order and any precision; see precision.h.  SPDX-License-Identifier: MIT */
 #include "golden/precision.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -153,7 +154,7 @@ double gn_rounded_sum(const gn_rounding *r, const double *a, const double *b, si
         return sum;
     case GN_SUM_FIRST:
         for (size_t i = 0; i < count; i++)
-            sum += a[i];
+            sum += b[i] == b[0] ? a[i] : NAN; /* they share none: no such computation */
         return gn_precision_round(r->precision, sum) * b[0];
     }
     return sum;
