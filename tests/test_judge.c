@@ -6,7 +6,7 @@
 
 #include "support/folder.h"
 #include "support/mistakes.h"
-#include "support/twist.h"
+#include "support/trials.h"
 #include "support/winograd.h"
 
 TestSuite(judge, .init = folder_enter, .fini = folder_leave);
@@ -274,4 +274,20 @@ Test(judge, transformed_convolutions_are_told)
             cr_expect(transformed(&trace, &t).of[GN_VERDICT_WRONG] > 0);
         }
     trace_close(&trace);
+}
+
+/* --- Rates ------------------------------------------------------------------------------------------- */
+
+/* A sample of what `make rates` does ten thousand times. */
+Test(judge, rounding_alone_is_never_wrong)
+{
+    for (size_t i = 0; i < roundings_count; i++) {
+        trial t = {.spread = 0};
+        for (uint64_t k = 0; k < 4; k++)
+            trial_run(&t, &roundings[i], 1000 * i + k, false);
+        cr_expect_str_empty(t.worst, "%s", t.worst);
+        cr_expect(t.verdicts[GN_VERDICT_BITS] + t.verdicts[GN_VERDICT_BOUND] +
+                      t.verdicts[GN_VERDICT_TRANSFORM] > 0, "%s: nothing was judged",
+                  roundings[i].name);
+    }
 }

@@ -11,4 +11,16 @@ extern const size_t mistakes_count;
 extern const twist variations[];
 extern const size_t variations_count;
 
+/* The same for random trials: how an op is computed in both passes.  `op` NULL: any op that sums.
+ */
+typedef struct rounding_only {
+    const char *name, *op;
+    bool wide;
+    void (*forward)(gn_call *call, twist_run run);
+    void (*backward)(gn_call *call, twist_run run);
+} rounding_only;
+
+extern const rounding_only roundings[];
+extern const size_t roundings_count;
+
 #endif

@@ -6,6 +6,7 @@
 #include "golden/terms.h"
 #include "support/mistakes.h"
 #include "support/orders.h"
+#include "support/winograd.h"
 
 static float *f(gn_tensor t)
 {
@@ -77,6 +78,7 @@ ORDER(LANES)
 ORDER(PAIRWISE)
 ORDER(BLOCKED)
 ORDER(SHUFFLED)
+ORDER(SPLIT)
 
 /* y = x sc + (beta - mean sc), in three roundings. */
 static void folded(gn_call *c, twist_run run)
@@ -209,3 +211,27 @@ const twist variations[] = {
     BACK("softmax_cross_entropy", times_the_reciprocal),
 };
 const size_t variations_count = sizeof variations / sizeof *variations;
+
+const rounding_only roundings[] = {
+    {.name = "backwards", .forward = sums_BACKWARDS, .backward = sums_BACKWARDS},
+    {.name = "not fused", .forward = sums_UNFUSED, .backward = sums_UNFUSED},
+    {.name = "8 lanes", .forward = sums_LANES, .backward = sums_LANES},
+    {.name = "pairwise", .forward = sums_PAIRWISE, .backward = sums_PAIRWISE},
+    {.name = "blocks of 64", .forward = sums_BLOCKED, .backward = sums_BLOCKED},
+    {.name = "shuffled", .forward = sums_SHUFFLED, .backward = sums_SHUFFLED},
+    {.name = "split in 4", .forward = sums_SPLIT, .backward = sums_SPLIT},
+    {.name = "float64", .wide = true},
+    {.name = "Winograd F(2,3)", .op = "conv2d", .forward = winograd_2, .backward = winograd_2},
+    {.name = "Winograd F(3,3)", .op = "conv2d", .forward = winograd_3, .backward = winograd_3},
+    {.name = "Winograd F(4,3)", .op = "conv2d", .forward = winograd_4, .backward = winograd_4},
+    {.name = "BN folded", .op = "batch_norm", .forward = folded, .backward = gradient_stepwise},
+    {.name = "BN step by step",
+     .op = "batch_norm",
+     .forward = stepwise,
+     .backward = gradient_stepwise},
+    {.name = "BN in two chains",
+     .op = "batch_norm",
+     .forward = two_chains,
+     .backward = sums_UNFUSED},
+};
+const size_t roundings_count = sizeof roundings / sizeof *roundings;
