@@ -291,3 +291,16 @@ Test(judge, rounding_alone_is_never_wrong)
                   roundings[i].name);
     }
 }
+
+/* Denormals taken for zero, on data whose products are at the edge of them. */
+Test(judge, flushing_to_zero_is_named)
+{
+    const rounding_only flush = {.name = "flushed", .flush = true};
+    trial t = {.spread = 0};
+    for (uint64_t k = 0; k < 300; k++)
+        trial_run(&t, &flush, 77 + k, false);
+    cr_expect(t.verdicts[GN_VERDICT_FTZ] >= 8, "%zu named", t.verdicts[GN_VERDICT_FTZ]);
+    for (int v = GN_VERDICT_TF32; v <= GN_VERDICT_WRONG; v++)
+        cr_expect_eq(t.verdicts[v], 0, "%zu are %s (%s)", t.verdicts[v],
+                     gn_verdict_name((gn_verdict)v), t.worst);
+}

@@ -15,7 +15,7 @@ extern const size_t variations_count;
  */
 typedef struct rounding_only {
     const char *name, *op;
-    bool wide;
+    bool wide, flush; /* in float64; denormal inputs and outputs are 0 */
     void (*forward)(gn_call *call, twist_run run);
     void (*backward)(gn_call *call, twist_run run);
 } rounding_only;

@@ -143,7 +143,16 @@ static void run(bench *b, int record, gn_pass pass)
 static void compute(bench *b, const rounding_only *r)
 {
     gn_err err = {0};
-    twist t = {.name = r->name, .wide = r->wide, .op = r->op, .change = r->forward};
+    twist t = {.name = r->name,
+               .wide = r->wide,
+               .op = r->op,
+               .change = r->forward,
+               .narrow = r->flush,
+               .activations = true,
+               .parameters = true,
+               .stored = true,
+               .stored_parameters = true,
+               .precision = GN_FLUSH};
     cr_assert(gn_program_bind(&b->program, b->net.tape, twist_table(&t), b->batch, 1, true, &err) ==
                   GN_OK,
               "%s", err.text);

@@ -80,6 +80,19 @@ ORDER(BLOCKED)
 ORDER(SHUFFLED)
 ORDER(SPLIT)
 
+/* The mean as a product with 1/HW. */
+static void mean_by_the_reciprocal(gn_call *c, twist_run run)
+{
+    run(c);
+    const size_t HW = c->in[0].shape.dim[1] * c->in[0].shape.dim[2], C = last(c->in[0]);
+    for (size_t e = 0; e < count(c->out[0]); e++) {
+        float sum = 0;
+        for (size_t i = 0; i < HW; i++)
+            sum += f(c->in[0])[(e / C * HW + i) * C + e % C];
+        f(c->out[0])[e] = sum * (1 / (float)HW);
+    }
+}
+
 /* y = x sc + (beta - mean sc), in three roundings. */
 static void folded(gn_call *c, twist_run run)
 {
@@ -198,6 +211,7 @@ const twist variations[] = {
     IN("linear", sums_LANES),
     BACK("linear", sums_UNFUSED),
     BACK("linear", sums_PAIRWISE),
+    IN("global_avg_pool", mean_by_the_reciprocal),
     IN("global_avg_pool", sums_LANES),
     IN("global_avg_pool", sums_PAIRWISE),
     BACK("channel_scale", sums_SHUFFLED),
