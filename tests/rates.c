@@ -1,10 +1,12 @@
 /* The rate of false alarms: variations that only round otherwise, judged on random data.
  *
- *     build/rates [TRIALS] [SEED]     tensors judged (10,000), seed (1)
+ *     build/rates [TRIALS] [SEED] [VARIATION]    tensors judged (10,000), seed (1), one of the
+ * table
  *
  * Exit 1 where one was worse than `transform`.  SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "support/trials.h"
@@ -23,6 +25,8 @@ int main(int argc, char **argv)
     printf("%-18s %7s %7s %7s %9s %6s  %s\n", "variation", "tensors", "bits", "bound", "transform",
            "worse", "largest rms error / float32's own");
     for (size_t i = 0; i < roundings_count; i++) {
+        if (argc > 3 && strcmp(argv[3], roundings[i].name) != 0)
+            continue;
         trial t = {.spread = 0};
         size_t done = 0, bad = 0;
         for (size_t k = 0; done < each; k++) {

@@ -122,11 +122,11 @@ static void judge_statistic(gn_audit *a, int k, int output)
         measure(a, &s, bound, quad, C);
         finish_sums(bound, quad, C, terms);
     }
-    const double *want = p->data[GN_LANE_TRUTH][v], *mean = p->data[GN_LANE_TRUTH][r->out[1]];
+    const double *want = p->data[GN_LANE_TRUTH][v];
     if (output == 3 && p->status == GN_OK)
         for (size_t j = 0; j < C; j++) {
             /* d inv = -inv^3/2 d var; the mean's own error, squared, is the least that var has. */
-            const double slope = want[j] * want[j] * want[j] / 2, m = 8 * u * mean[j];
+            const double slope = want[j] * want[j] * want[j] / 2, m = gn_bound_mean(&s.call[0], j);
             bound[j] = slope * (2 * bound[j] + m * m) + 4 * u * want[j];
             quad[j] = slope * (quad[j] + 4 * u * m * m) + 4 * want[j];
         }

@@ -160,12 +160,21 @@ double gn_rounded_sum(const gn_rounding *r, const double *a, const double *b, si
     return sum;
 }
 
+static bool all_equal(const double *b, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (b[i] != b[0])
+            return false;
+    return true;
+}
+
 double gn_order_sum(int order, const double *a, const double *b, size_t count)
 {
     enum { LANES = 32 };
     float lane[LANES] = {0};
+    const bool mean = order == 3 && all_equal(b, count);
     for (size_t i = 0; i < count; i++) {
-        const float x = (float)a[i], y = (float)b[i];
+        const float x = (float)a[i], y = mean ? 1 : (float)b[i];
         float *sum = &lane[order == 2 ? i % LANES : 0];
         if (order == 0) {
             *sum = gn_fmaf(x, y, *sum);
@@ -177,5 +186,5 @@ double gn_order_sum(int order, const double *a, const double *b, size_t count)
     for (int step = 1; step < LANES && order == 2; step *= 2)
         for (int i = 0; i + step < LANES; i += 2 * step)
             lane[i] += lane[i + step];
-    return (double)lane[0];
+    return mean ? (double)lane[0] * b[0] : (double)lane[0];
 }

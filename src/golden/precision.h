@@ -63,8 +63,9 @@ double gn_rounded_sum(const gn_rounding *r, const double *a, const double *b, si
 bool gn_precision_holds(gn_precision p, const float *x, size_t count);
 
 /* Orders of a float32 sum that verification tries on the candidate's own data: one chain of fused
- * multiply-adds, one chain of products and additions, 32 lanes and a tree. */
-enum { GN_ORDERS = 3 };
+ * multiply-adds, one chain of products and additions, 32 lanes and a tree; and where all products
+ * share a factor, one chain of the others, times that: a mean. */
+enum { GN_ORDERS = 4 };
 double gn_order_sum(int order, const double *a, const double *b, size_t count);
 
 #endif
