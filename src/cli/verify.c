@@ -99,7 +99,7 @@ int command_verify(int argc, char **argv)
     verify_options o = {.require = "bound", .threads = gn_threads_available()};
     const option list[] = {
         {"require", OPT_TEXT, &o.require, 0, 0, "VERDICT",
-         "bits, bound (default), tf32, fp16 or bf16: exit 1 where a tensor is worse"},
+         "bits, bound (default), transform, tf32, fp16 or bf16: exit 1 where a tensor is worse"},
         {"all", OPT_FLAG, &o.all, 0, 0, NULL, "show every tensor, not only what is outside"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads"},
         {"json", OPT_FLAG, &o.json, 0, 0, NULL, "as JSON"},
@@ -114,8 +114,8 @@ int command_verify(int argc, char **argv)
     if (files.count != 2 || least == GN_VERDICT_WRONG) {
         fprintf(stderr, files.count != 2
                             ? "gomokunet verify: two files are needed, GOLDEN and CANDIDATE\n"
-                            : "gomokunet verify: --require: expected bits, bound, tf32, fp16 or "
-                              "bf16\n");
+                            : "gomokunet verify: --require: expected bits, bound, transform, "
+                              "tf32, fp16 or bf16\n");
         return EXIT_USAGE;
     }
     gn_verification v;
