@@ -105,6 +105,7 @@ static bool gate_elements(gn_finding *f, const gn_evidence *e)
 typedef struct orders {
     size_t count;
     double order[GN_ORDERS][SAMPLES];
+    double expected[SAMPLES]; /* of a chain, in units of u: its error's root mean square */
 } orders;
 
 size_t gn_judge_place(const gn_evidence *e, size_t k, size_t samples)
@@ -112,6 +113,20 @@ size_t gn_judge_place(const gn_evidence *e, size_t k, size_t samples)
     const double turn = (double)k * 0.6180339887498949;
     const size_t i = (size_t)((double)e->count * (turn - (double)(size_t)turn));
     return samples == e->count ? k : i < e->count ? i : e->count - 1;
+}
+
+/* Three orders may be lucky together, in a sum of a few terms or where all products are equal. Each
+ * rounding of s is off by .42 u |s| in the root mean square; a chain has one for each product that
+ * is not 0, and one for the product. */
+static double expected_error(const double *a, const double *b, size_t count)
+{
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double product = a[i] * b[i];
+        sum += product;
+        squares += product != 0 ? sum * sum + product * product : 0;
+    }
+    return 0.42 * root(squares);
 }
 
 static gn_status take_samples(orders *s, const gn_evidence *e, gn_err *err)
@@ -122,6 +137,7 @@ static gn_status take_samples(orders *s, const gn_evidence *e, gn_err *err)
     s->count = e->count <= SAMPLES ? e->count : SAMPLES;
     for (size_t k = 0; k < s->count; k++) {
         gn_sums_gather(e->sums, gn_judge_place(e, k, s->count), terms, terms + e->terms);
+        s->expected[k] = expected_error(terms, terms + e->terms, e->terms);
         for (int o = 0; o < GN_ORDERS; o++)
             s->order[o][k] = gn_order_sum(o, terms, terms + e->terms, e->terms);
     }
@@ -135,10 +151,17 @@ double gn_judge_relative(const gn_evidence *e, size_t i, double value)
     return e->quad[i] > 0 && finite(error) ? error / (u * e->quad[i]) : 0;
 }
 
-/* What float32 itself does here: the worst of several orders. */
+/* What float32 itself does here: the worst of several orders, and what a chain is expected to do.
+ */
 static double envelope(const gn_evidence *e, const orders *s)
 {
-    double worst = 0.5; /* one rounding of a sum that happens to be exact */
+    double chain = 0;
+    for (size_t k = 0; k < s->count; k++) {
+        const double Q = e->quad[gn_judge_place(e, k, s->count)];
+        const double x = Q > 0 ? s->expected[k] / Q : 0;
+        chain += x * x;
+    }
+    double worst = larger(0.5, root(chain / (double)s->count)); /* .5: one rounding */
     for (int o = 0; o < GN_ORDERS; o++) {
         double sum = 0;
         for (size_t k = 0; k < s->count; k++) {
