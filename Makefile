@@ -191,6 +191,11 @@ $(BUILD)/tests/%.o: tests/%.c
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.a
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion -lm $(MPFR_LIB)
 
+# The rates of the judge, outside of the test runner.
+$(BUILD)/rates: $(BUILD)/tests/rates.o $(SUPPORT) $(BUILD)/libgomokunet.a
+	@echo "  LD    $@"
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion -lm $(MPFR_LIB)
+
 # MPFR's word on every value of exp, log and tanh.
 $(BUILD)/exhaustive: $(BUILD)/tests/exhaustive.o $(call object,src/base/exact.c src/base/real_math.c)
 	@echo "  LD    $@"
@@ -225,7 +230,7 @@ $(BUILD)/fuzz-%: tests/fuzz/libfuzzer.c $(FUZZ_OBJ) $(BUILD)/libgomokunet.a
 	$(Q)$(call compile,-O2) -DHARNESS=fuzz_$* -c $< -o $@.o
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $@.o $(FUZZ_OBJ) $(BUILD)/libgomokunet.a $(LIBS)
 
-.PHONY: test test-programs digest fuzz fuzz-exact exhaustive faults
+.PHONY: test test-programs digest fuzz fuzz-exact exhaustive faults rates
 test: deps  ## build and run all tests
 	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest $(BUILD)/fuzz_exact
 	@CC="$(CC)" OPENMP="$(OPENMP)" BUILD="$(BUILD)" tests/build/run_tests.sh $(TEST_BIN)
@@ -248,6 +253,11 @@ exhaustive:  ## exp, log, tanh: all 2^32 inputs of each against MPFR: minutes
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh exhaustive
 	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/exhaustive
 	$(BUILD)/exhaustive
+
+TRIALS   ?= 10000
+rates: deps  ## how often a verdict is wrong about what only rounds otherwise: TRIALS=10000
+	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/rates
+	@OMP_WAIT_POLICY=passive $(BUILD)/rates $(TRIALS)
 
 faults: deps  ## every call of a short run fails once: a table of what became of it
 	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/gomokunet $(FAULTS)

@@ -50,7 +50,7 @@ static void expect_wrong(const char *name, void (*values)(float *, size_t))
     golden_copy(&(change){.name = name, .values = values}, 1);
     gn_verification v = golden_verify("copy.safetensors");
     const gn_finding *f = golden_finding(&v, name);
-    cr_expect_eq(v.verdict, GN_VERDICT_WRONG, "%s", name);
+    cr_expect_eq(v.verdict, GN_VERDICT_WRONG, "%s: %s", name, gn_verdict_name(v.verdict));
     cr_expect(f->verdict > GN_VERDICT_BOUND, "%s: %s", name, gn_verdict_name(f->verdict));
     cr_expect(f->different > 0 && *f->index == '[', "%s", name);
     for (const gn_finding *before = v.finding; before < f; before++)

@@ -56,11 +56,11 @@ bool gn_golden_wants(const gn_golden *golden, const char *name);
 /* --- Verdicts ------------------------------------------------------------------------------- */
 
 /* From best to worst.  bits: what the contract gives on the candidate's own inputs; bound: what
- * float32 may give in any order; ftz, tf32, fp16, bf16: what that precision gives; unjudged: there is
- * nothing to judge it by. */
+ * float32 may give in any order; transform: what Winograd's convolutions give; ftz, tf32, fp16,
+ * bf16: what that precision gives; unjudged: there is nothing to judge it by. */
 typedef enum gn_verdict {
-    GN_VERDICT_BITS, GN_VERDICT_BOUND, GN_VERDICT_FTZ, GN_VERDICT_TF32, GN_VERDICT_FP16,
-    GN_VERDICT_BF16, GN_VERDICT_UNJUDGED, GN_VERDICT_WRONG
+    GN_VERDICT_BITS, GN_VERDICT_BOUND, GN_VERDICT_TRANSFORM, GN_VERDICT_FTZ, GN_VERDICT_TF32,
+    GN_VERDICT_FP16, GN_VERDICT_BF16, GN_VERDICT_UNJUDGED, GN_VERDICT_WRONG
 } gn_verdict;
 const char *gn_verdict_name(gn_verdict verdict);
 

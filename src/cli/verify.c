@@ -61,7 +61,7 @@ int command_verify(int argc, char **argv)
     verify_options o = {.require = "bound", .threads = gn_threads_available()};
     const option list[] = {
         {"require", OPT_TEXT, &o.require, 0, 0, "VERDICT",
-         "bits, bound (default), tf32, fp16 or bf16: exit 1 where a tensor is worse"},
+         "bits, bound (default), transform, tf32, fp16 or bf16: exit 1 where a tensor is worse"},
         {"same", OPT_FLAG, &o.same, 0, 0, NULL,
          "two candidates, no golden file: the same bits or not"},
         {"all", OPT_FLAG, &o.all, 0, 0, NULL, "show every tensor, not only what is outside"},
@@ -78,8 +78,8 @@ int command_verify(int argc, char **argv)
     if (files.count != 2 || least == GN_VERDICT_WRONG) {
         fprintf(stderr, files.count != 2
                             ? "gomokunet verify: two files are needed, GOLDEN and CANDIDATE\n"
-                            : "gomokunet verify: --require: expected bits, bound, tf32, fp16 or "
-                              "bf16\n");
+                            : "gomokunet verify: --require: expected bits, bound, transform, "
+                              "tf32, fp16 or bf16\n");
         return EXIT_USAGE;
     }
     gn_verification v;

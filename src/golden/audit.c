@@ -11,22 +11,9 @@
 
 #include "base/align.h"
 #include "golden/bounds.h"
-#include "golden/terms.h"
+#include "golden/sums.h"
 
 static const double u = 0x1p-24, tiny = 0x1p-149;
-enum { CONSUMERS = 4 };
-
-/* Sums that make up one tensor: more than one where a gradient has several consumers. */
-typedef struct sums {
-    const gn_replay *replay;
-    gn_call call[CONSUMERS];
-    int index[CONSUMERS];
-    bool flat[CONSUMERS]; /* the consumer reads a flattened copy */
-    bool unit[CONSUMERS]; /* a copy: one term, (element of dout, 1) */
-    int count;
-    gn_shape map; /* for `flat` */
-} sums;
-
 static double *room(gn_audit *a, size_t count)
 {
     double *p = calloc(count + 1, sizeof *p);
@@ -41,48 +28,14 @@ static const gn_record *record_at(const gn_audit *a, int k)
     return gn_tape_record_at(a->replay.net->tape, k);
 }
 
-static size_t terms_of(const sums *s)
-{
-    size_t terms = 0;
-    for (int i = 0; i < s->count; i++) {
-        const gn_sum one = {&s->call[i], s->index[i]};
-        terms += s->unit[i] ? 1 : gn_terms_count(&one);
-    }
-    return terms;
-}
-
-/* Element of a map [N,H,W,C] in the flattened copy [N, C*H*W]. */
-static size_t flattened(gn_shape map, size_t e)
-{
-    const size_t HW = map.dim[1] * map.dim[2], C = map.dim[3];
-    return (e / (HW * C) * C + e % C) * HW + e / C % HW;
-}
-
-static void gather(const void *user, size_t e, double *a, double *b)
-{
-    const sums *s = user;
-    for (int i = 0; i < s->count; i++) {
-        const gn_sum one = {&s->call[i], s->index[i]};
-        const size_t terms = s->unit[i] ? 1 : gn_terms_count(&one);
-        if (s->unit[i]) {
-            a[0] = ((const double *)s->call[i].dout.data)[e];
-            b[0] = 1;
-        } else {
-            gn_terms_gather(&one, s->flat[i] ? flattened(s->map, e) : e, a, b);
-        }
-        a += terms;
-        b += terms;
-    }
-}
-
 /* S and Q of every element by writing its terms out; for small sums of few elements. */
-static void measure(gn_audit *a, const sums *s, double *bound, double *quad, size_t count)
+static void measure(gn_audit *a, const gn_sums *s, double *bound, double *quad, size_t count)
 {
-    const size_t terms = terms_of(s);
+    const size_t terms = gn_sums_terms(s);
     double *list = room(a, 2 * terms);
     for (size_t e = 0; e < count && list != NULL; e++) {
         double S = 0, Q = 0;
-        gather(s, e, list, list + terms);
+        gn_sums_gather(s, e, list, list + terms);
         for (size_t i = 0; i < terms; i++) {
             const double p = list[i] * list[terms + i];
             S += p < 0 ? -p : p;
@@ -122,9 +75,9 @@ static void judge_output(gn_audit *a, int k, const char *group)
         gn_audit_missing(a, group, r->name, gn_replay_file_shape(p, r->out[0]));
         return;
     }
-    sums s = {.replay = p, .count = 1, .call = {gn_replay_call(p, k, GN_FORWARD)}};
+    gn_sums s = {.count = 1, .call = {gn_replay_call(p, k, GN_FORWARD)}};
     double *bound = room(a, count), *quad = room(a, count);
-    const size_t terms = gn_is(r, "batch_norm") ? 0 : terms_of(&s);
+    const size_t terms = gn_is(r, "batch_norm") ? 0 : gn_sums_terms(&s);
     if (p->status == GN_OK && terms > 0) {
         if (by_lanes(r)) {
             memcpy(bound, p->data[GN_LANE_ABSOLUTE][r->out[0]], count * sizeof *bound);
@@ -138,8 +91,7 @@ static void judge_output(gn_audit *a, int k, const char *group)
     }
     const gn_evidence e = {got, p->data[GN_LANE_FLOAT][r->out[0]],
                            p->data[GN_LANE_TRUTH][r->out[0]], bound, terms > 0 ? quad : NULL,
-                           count, shape.rank == 0 ? 1 : shape.dim[shape.rank - 1], terms, gather,
-                           &s};
+                           count, shape.rank == 0 ? 1 : shape.dim[shape.rank - 1], terms, &s};
     gn_audit_judge(a, gn_audit_finding(a, group, r->name), &e, shape, shape.rank == 4);
     free(bound);
     free(quad);
@@ -162,24 +114,24 @@ static void judge_statistic(gn_audit *a, int k, int output)
         gn_audit_missing(a, "stats", name, gn_program_shape(p->program[0], v));
         return;
     }
-    sums s = {.replay = p, .count = 1, .call = {gn_replay_call(p, k, GN_FORWARD)},
-              .index = {output == 1 ? 1 : 2}};
-    const size_t terms = terms_of(&s);
+    gn_sums s = {.count = 1, .call = {gn_replay_call(p, k, GN_FORWARD)},
+              .index = {output == 1 ? 1 : 2}, .output = output};
+    const size_t terms = gn_sums_terms(&s);
     double *bound = room(a, C), *quad = room(a, C);
     if (p->status == GN_OK) {
         measure(a, &s, bound, quad, C);
         finish_sums(bound, quad, C, terms);
     }
-    const double *want = p->data[GN_LANE_TRUTH][v], *mean = p->data[GN_LANE_TRUTH][r->out[1]];
+    const double *want = p->data[GN_LANE_TRUTH][v];
     if (output == 3 && p->status == GN_OK)
         for (size_t j = 0; j < C; j++) {
             /* d inv = -inv^3/2 d var; the mean's own error, squared, is the least that var has. */
-            const double slope = want[j] * want[j] * want[j] / 2, m = 8 * u * mean[j];
+            const double slope = want[j] * want[j] * want[j] / 2, m = gn_bound_mean(&s.call[0], j);
             bound[j] = slope * (2 * bound[j] + m * m) + 4 * u * want[j];
             quad[j] = slope * (quad[j] + 4 * u * m * m) + 4 * want[j];
         }
     const gn_evidence e = {entry->data, p->data[GN_LANE_FLOAT][v], want, bound,
-                           output == 1 ? quad : NULL, C, C, output == 1 ? terms : 0, gather, &s};
+                           output == 1 ? quad : NULL, C, C, output == 1 ? terms : 0, &s};
     gn_audit_judge(a, gn_audit_finding(a, "stats", name), &e, gn_program_shape(p->program[0], v),
                    false);
     free(bound);
@@ -289,7 +241,7 @@ static int input_of(const gn_record *r, gn_value v)
 
 /* Adds what one consumer sends back to the gradient of v, in every lane; NULL, or the name of what
  * was not recorded.  A flattened copy's gradient is in no file: it is made first, in its turn. */
-static const char *contribution(gn_audit *a, int k, gn_value v, sums *s, bool flat)
+static const char *contribution(gn_audit *a, int k, gn_value v, gn_sums *s, bool flat)
 {
     gn_replay *p = &a->replay;
     const gn_record *r = record_at(a, k);
@@ -303,7 +255,7 @@ static const char *contribution(gn_audit *a, int k, gn_value v, sums *s, bool fl
             }
     } else {
         const char *missing = load_for_backward(a, k);
-        if (missing != NULL || s->count == CONSUMERS)
+        if (missing != NULL || s->count == GN_CONSUMERS)
             return missing == NULL ? "too many consumers" : missing;
         s->call[s->count] = gn_replay_call(p, k, GN_BACKWARD);
         s->index[s->count] = input_of(r, v);
@@ -316,12 +268,12 @@ static const char *contribution(gn_audit *a, int k, gn_value v, sums *s, bool fl
 }
 
 /* Bounds of a gradient; returns the number of terms, 0 where it is no sum of products. */
-static size_t bound_gradient(gn_audit *a, gn_value v, const sums *s, int last, double *bound,
+static size_t bound_gradient(gn_audit *a, gn_value v, const gn_sums *s, int last, double *bound,
                              double *quad, size_t count)
 {
     gn_replay *p = &a->replay;
     const gn_record *r = record_at(a, last);
-    const size_t all = terms_of(s), terms = all == (size_t)s->count && s->unit[0] ? 0 : all;
+    const size_t all = gn_sums_terms(s), terms = all == (size_t)s->count && s->unit[0] ? 0 : all;
     bool lanes = true;
     for (int i = 0; i < s->count; i++)
         lanes = lanes && (s->unit[i] || strcmp(s->call[i].op->name, "conv2d") == 0 ||
@@ -357,7 +309,7 @@ static void judge_gradient(gn_audit *a, gn_value v)
     const char *group = info->kind == GN_PARAM ? "grad" : "grad_forward";
     const gn_shape shape = gn_program_shape(p->program[0], v);
     const size_t count = gn_shape_count(shape);
-    sums s = {.replay = p, .map = shape};
+    gn_sums s = {.map = shape};
     int last = -1;
     for (int k = gn_tape_records(p->net->tape) - 1; k >= 0 && p->status == GN_OK; k--) {
         if (input_of(record_at(a, k), v) < 0 || !gn_program_has_backward(p->program[0], k))
@@ -379,8 +331,7 @@ static void judge_gradient(gn_audit *a, gn_value v)
         p->status == GN_OK ? bound_gradient(a, v, &s, last, bound, quad, count) : 0;
     const gn_evidence e = {got, p->grad[GN_LANE_FLOAT][v], p->grad[GN_LANE_TRUTH][v], bound,
                            terms > 0 ? quad : NULL, count,
-                           info->kind == GN_PARAM ? 1 : shape.dim[shape.rank - 1], terms, gather,
-                           &s};
+                           info->kind == GN_PARAM ? 1 : shape.dim[shape.rank - 1], terms, &s};
     gn_audit_judge(a, gn_audit_finding(a, group, info->name), &e, shape,
                    shape.rank == 4 && info->kind != GN_PARAM);
     free(bound);

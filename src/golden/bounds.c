@@ -54,6 +54,16 @@ static double sum_error(const gn_sum *sum, size_t element, double *a, double *b,
     return 12 * (worst + u * __builtin_sqrt(squares));
 }
 
+double gn_bound_mean(const gn_call *c, size_t channel)
+{
+    const gn_sum mean = {c, 1};
+    const size_t terms = gn_terms_count(&mean);
+    double *a = malloc(2 * terms * sizeof *a);
+    const double error = a == NULL ? 0 : sum_error(&mean, channel, a, a + terms, terms);
+    free(a);
+    return error;
+}
+
 /* dx = sc (dy - k1 - xh k2), k1 and k2 being sums over the channel that have errors of their own. */
 static void batch_norm_backward(double *bound, const gn_call *c)
 {

@@ -19,4 +19,8 @@ void gn_bound_forward(double *bound, const gn_replay *replay, int record);
 /* The same of the gradient of input 0, from the gradient of output 0. */
 void gn_bound_backward(double *bound, const gn_replay *replay, int record);
 
+/* How far the batch mean of a channel may be off: 12 times what orders of its sum are; the call is
+ * a batch norm's, forward.  0 where there is no memory. */
+double gn_bound_mean(const gn_call *call, size_t channel);
+
 #endif

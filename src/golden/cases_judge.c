@@ -87,23 +87,14 @@ static void take(trial *t, const gn_entry *e, const gn_case_tensor *ours,
 
 /* --- Bounds ----------------------------------------------------------------------------------- */
 
-typedef struct sums {
-    gn_sum sum;
-} sums;
-
-static void gather(const void *user, size_t e, double *a, double *b)
-{
-    gn_terms_gather(&((const sums *)user)->sum, e, a, b);
-}
-
 /* gamma S and Q of every element, from its terms. */
-static bool measure(const sums *s, size_t terms, double *bound, double *quad, size_t count)
+static bool measure(const gn_sums *s, size_t terms, double *bound, double *quad, size_t count)
 {
     const double n = (double)terms + 2, gamma = n * u / (1 - n * u);
     double *list = malloc(2 * terms * sizeof *list);
     for (size_t e = 0; e < count && list != NULL; e++) {
         double S = 0, Q = 0;
-        gather(s, e, list, list + terms);
+        gn_sums_gather(s, e, list, list + terms);
         for (size_t i = 0; i < terms; i++) {
             const double p = list[i] * list[terms + i];
             S += p < 0 ? -p : p;
@@ -127,10 +118,10 @@ static void bound_inverse(const trial *t, double *bound, size_t channels)
 }
 
 /* Fills bound, and quad where the tensor is a sum of products; returns their number or 0. */
-static size_t bounds_of(trial *t, const gn_case_tensor *x, const sums *s, double *bound,
+static size_t bounds_of(trial *t, const gn_case_tensor *x, const gn_sums *s, double *bound,
                         double *quad)
 {
-    const gn_call *c = s->sum.call;
+    const gn_call *c = &s->call[0];
     const size_t count = gn_shape_count(x->at.shape);
     const bool norm = strcmp(c->op->name, "batch_norm") == 0;
     if (gn_case_update_op(c->op->name) != NULL) {
@@ -138,7 +129,7 @@ static size_t bounds_of(trial *t, const gn_case_tensor *x, const sums *s, double
         return 0;
     }
     const bool whole = norm && x->role == GN_ROLE_OUTPUT && x->index == 0;
-    const size_t terms = whole ? 0 : gn_terms_count(&s->sum);
+    const size_t terms = whole ? 0 : gn_sums_terms(s);
     if (terms > 0) {
         if (!measure(s, terms, bound, quad, count))
             keep(t, gn_fail(errors(t), GN_E_NOMEM, "verify: no memory for %zu terms", terms));
@@ -180,8 +171,10 @@ static void judge(trial *t, const gn_case_tensor *ours, const gn_case_tensor *wi
         gn_audit_missing(&t->audit, "", ours->name, gn_case_file_shape(ours));
         return;
     }
-    gn_call c = t->truth.call;
-    const sums s = {{&c, ours->role == GN_ROLE_OUTPUT && ours->index == 3 ? 2 : ours->index}};
+    const gn_call c = t->truth.call;
+    const bool output = ours->role == GN_ROLE_OUTPUT;
+    const gn_sums s = {.count = 1, .call = {c}, .output = output ? ours->index : 0,
+                       .index = {output && ours->index == 3 ? 2 : ours->index}};
     float *got = turned(t, e, ours);
     double *bound = calloc(2 * count + 1, sizeof *bound);
     if (bound == NULL && good(t))
@@ -197,10 +190,9 @@ static void judge(trial *t, const gn_case_tensor *ours, const gn_case_tensor *wi
             bound,
             terms > 0 ? quad : NULL,
             count,
-            ours->role == GN_ROLE_OUTPUT && shape.rank > 0 ? shape.dim[shape.rank - 1] : 1,
+            output && shape.rank > 0 ? shape.dim[shape.rank - 1] : 1,
             terms,
-            gather,
-            &s};
+            gn_case_update_op(c.op->name) == NULL ? &s : NULL};
         gn_finding *f = gn_audit_finding(&t->audit, "", ours->name);
         gn_audit_judge(&t->audit, f, &evidence, shape, ours->map);
         if (f != NULL && good(t))

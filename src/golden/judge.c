@@ -11,13 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "golden/naming.h"
+#include "golden/transform.h"
+
 static const double u = 0x1p-24;
 enum { SAMPLES = 384, RMS_GATE = 4, MAX_GATE = 12, FEW = 32 };
 
-static double root(double x) { return __builtin_sqrt(x); }
-static double size_of(double x) { return x < 0 ? -x : x; }
-static double larger(double a, double b) { return a > b ? a : b; }
-static bool finite(double x) { return x - x == 0; }
+static double root(double x)
+{
+    return __builtin_sqrt(x);
+}
+static double size_of(double x)
+{
+    return x < 0 ? -x : x;
+}
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+static bool finite(double x)
+{
+    return x - x == 0;
+}
 
 uint32_t gn_ulps(float a, float b)
 {
@@ -69,8 +84,7 @@ void gn_distance(gn_finding *f, const float *got, const float *golden, size_t co
 
 /* --- Gate 1: every element ------------------------------------------------------------------- */
 
-/* Infinities and NaNs must be where the truth has them. */
-static bool inside(const gn_evidence *e, size_t i)
+bool gn_judge_inside(const gn_evidence *e, size_t i)
 {
     const double got = (double)e->got[i], want = e->want[i];
     if (!finite(want))
@@ -85,10 +99,11 @@ static bool gate_elements(gn_finding *f, const gn_evidence *e)
     double ours = 0, theirs = 0;
     for (size_t i = 0; i < e->count; i++) {
         const double error = size_of((double)e->got[i] - e->want[i]);
-        const bool exact = error == 0 || inside(e, i);
-        const double ratio = error == 0 ? 0
+        const bool exact = error == 0 || gn_judge_inside(e, i);
+        const double ratio = error == 0                         ? 0
                              : e->bound[i] > 0 && finite(error) ? error / e->bound[i]
-                             : exact ? 0 : 1e300;
+                             : exact                            ? 0
+                                                                : 1e300;
         if (ratio > f->max_error_over_bound || (!exact && all)) {
             f->max_error_over_bound = ratio;
             f->element = i;
@@ -103,53 +118,74 @@ static bool gate_elements(gn_finding *f, const gn_evidence *e)
     return all;
 }
 
-/* --- Gates 2 and 3: the tensor and its channels ------------------------------------------------ */
+/* --- Gates 2 and 3: the tensor and its channels ------------------------------------------------
+ */
 
-/* Sums sampled at random places, in other orders and precisions. */
-typedef struct samples {
+/* Sums sampled at random places, in other orders. */
+typedef struct orders {
     size_t count;
-    size_t at[SAMPLES];
-    double order[GN_ORDERS][SAMPLES], precision[GN_PRECISIONS][SAMPLES];
-} samples;
+    double order[GN_ORDERS][SAMPLES];
+    double expected[SAMPLES]; /* of a chain, in units of u: its error's root mean square */
+} orders;
 
-static gn_status take_samples(samples *s, const gn_evidence *e, gn_err *err)
+size_t gn_judge_place(const gn_evidence *e, size_t k, size_t samples)
+{
+    const double turn = (double)k * 0.6180339887498949;
+    const size_t i = (size_t)((double)e->count * (turn - (double)(size_t)turn));
+    return samples == e->count ? k : i < e->count ? i : e->count - 1;
+}
+
+/* Three orders may be lucky together, in a sum of a few terms or where all products are equal. Each
+ * rounding of s is off by .42 u |s| in the root mean square; a chain has one for each product that
+ * is not 0, and one for the product. */
+static double expected_error(const double *a, const double *b, size_t count)
+{
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double product = a[i] * b[i];
+        sum += product;
+        squares += product != 0 ? sum * sum + product * product : 0;
+    }
+    return 0.42 * root(squares);
+}
+
+static gn_status take_samples(orders *s, const gn_evidence *e, gn_err *err)
 {
     double *terms = malloc(2 * e->terms * sizeof *terms);
     if (terms == NULL)
         return gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu terms", e->terms);
-    const bool all = e->count <= SAMPLES;
-    s->count = all ? e->count : SAMPLES;
-    for (size_t k = 0; k < s->count; k++) { /* spread, but not on a grid */
-        const size_t i = all ? k : (size_t)((double)e->count * ((double)k * 0.6180339887498949 -
-                                                                 (double)(size_t)((double)k *
-                                                                 0.6180339887498949)));
-        s->at[k] = i < e->count ? i : e->count - 1;
-        e->gather(e->user, s->at[k], terms, terms + e->terms);
+    s->count = e->count <= SAMPLES ? e->count : SAMPLES;
+    for (size_t k = 0; k < s->count; k++) {
+        gn_sums_gather(e->sums, gn_judge_place(e, k, s->count), terms, terms + e->terms);
+        s->expected[k] = expected_error(terms, terms + e->terms, e->terms);
         for (int o = 0; o < GN_ORDERS; o++)
             s->order[o][k] = gn_order_sum(o, terms, terms + e->terms, e->terms);
-        for (int p = 0; p < GN_PRECISIONS; p++)
-            s->precision[p][k] = gn_precision_sum((gn_precision)p, terms, terms + e->terms,
-                                                  e->terms);
     }
     free(terms);
     return GN_OK;
 }
 
-/* The error of element i in units of u Q; 0 where Q is 0, which gate 1 judges. */
-static double relative(const gn_evidence *e, size_t i, double value)
+double gn_judge_relative(const gn_evidence *e, size_t i, double value)
 {
     const double error = size_of(value - e->want[i]);
     return e->quad[i] > 0 && finite(error) ? error / (u * e->quad[i]) : 0;
 }
 
-/* What float32 itself does here: the worst of several orders. */
-static double envelope(const gn_evidence *e, const samples *s)
+/* What float32 itself does here: the worst of several orders, and what a chain is expected to do.
+ */
+static double envelope(const gn_evidence *e, const orders *s)
 {
-    double worst = 0.5; /* one rounding of a sum that happens to be exact */
+    double chain = 0;
+    for (size_t k = 0; k < s->count; k++) {
+        const double Q = e->quad[gn_judge_place(e, k, s->count)];
+        const double x = Q > 0 ? s->expected[k] / Q : 0;
+        chain += x * x;
+    }
+    double worst = larger(0.5, root(chain / (double)s->count)); /* .5: one rounding */
     for (int o = 0; o < GN_ORDERS; o++) {
         double sum = 0;
         for (size_t k = 0; k < s->count; k++) {
-            const double x = relative(e, s->at[k], s->order[o][k]);
+            const double x = gn_judge_relative(e, gn_judge_place(e, k, s->count), s->order[o][k]);
             sum += x * x;
         }
         worst = larger(worst, root(sum / (double)s->count));
@@ -157,7 +193,7 @@ static double envelope(const gn_evidence *e, const samples *s)
     return worst;
 }
 
-static bool gate_sums(gn_finding *f, const gn_evidence *e, const samples *s)
+static bool gate_sums(gn_finding *f, const gn_evidence *e, const orders *s)
 {
     double got = 0, same = 0, most = 0, most_same = 0;
     bool channels = true;
@@ -165,8 +201,8 @@ static bool gate_sums(gn_finding *f, const gn_evidence *e, const samples *s)
         double x = 0, y = 0;
         size_t count = 0;
         for (size_t i = c; i < e->count; i += e->channels, count++) {
-            const double a = relative(e, i, (double)e->got[i]);
-            const double b = relative(e, i, (double)e->same[i]);
+            const double a = gn_judge_relative(e, i, (double)e->got[i]);
+            const double b = gn_judge_relative(e, i, (double)e->same[i]);
             x += a * a;
             y += b * b;
             most = larger(most, a);
@@ -185,78 +221,6 @@ static bool gate_sums(gn_finding *f, const gn_evidence *e, const samples *s)
            most <= MAX_GATE * f->envelope + most_same;
 }
 
-/* --- Names ----------------------------------------------------------------------------------- */
-
-/* Whether every element is a number of that format: outputs were stored in it. */
-static bool stored_in(const gn_evidence *e, gn_precision p)
-{
-    for (size_t i = 0; i < e->count; i++)
-        if (finite((double)e->got[i]) && gn_precision_round(p, (double)e->got[i]) !=
-                                             (double)e->got[i])
-            return false;
-    return true;
-}
-
-/* The simulation explains the errors: correlation at least .9, the rest at most .3 of them. */
-static bool explains(const gn_evidence *e, const samples *s, gn_precision p, bool stored)
-{
-    double xx = 0, xy = 0, yy = 0, rest = 0;
-    for (size_t k = 0; k < s->count; k++) {
-        const size_t i = s->at[k];
-        const double sim = stored ? gn_precision_round(p, s->precision[p][k]) : s->precision[p][k];
-        const double x = (double)e->got[i] - e->want[i], y = sim - e->want[i];
-        xx += x * x;
-        xy += x * y;
-        yy += y * y;
-        rest += (x - y) * (x - y);
-    }
-    return xx > 0 && xy >= 0.9 * root(xx * yy) && rest <= 0.09 * xx;
-}
-
-static gn_verdict verdict_of(gn_precision p)
-{
-    static const gn_verdict verdicts[GN_PRECISIONS] = {
-        GN_VERDICT_TF32, GN_VERDICT_TF32, GN_VERDICT_TF32, GN_VERDICT_BF16, GN_VERDICT_BF16,
-        GN_VERDICT_FP16, GN_VERDICT_FTZ};
-    return verdicts[p];
-}
-
-/* Every element outside its bound is 0 where the truth is denormal. */
-static bool flushed(const gn_evidence *e)
-{
-    for (size_t i = 0; i < e->count; i++)
-        if (!inside(e, i) && !(e->got[i] == 0 && size_of(e->want[i]) < 0x1p-126))
-            return false;
-    return true;
-}
-
-/* An op that sums nothing, stored in a narrow format: off by its rounding and no more. */
-static bool rounded(const gn_evidence *e, gn_precision p, double unit)
-{
-    for (size_t i = 0; i < e->count; i++)
-        if (!(size_of((double)e->got[i] - e->want[i]) <=
-              1.5 * unit * size_of(e->want[i]) + 2 * e->bound[i]) &&
-            !inside(e, i))
-            return false;
-    return stored_in(e, p);
-}
-
-static gn_verdict name(const gn_evidence *e, const samples *s)
-{
-    if (flushed(e))
-        return GN_VERDICT_FTZ;
-    for (int p = 0; p < GN_FLUSH && s != NULL; p++)
-        for (int stored = 0; stored < 2; stored++)
-            if ((stored == 0 || stored_in(e, (gn_precision)p)) &&
-                explains(e, s, (gn_precision)p, stored == 1))
-                return verdict_of((gn_precision)p);
-    if (s == NULL && rounded(e, GN_BF16_NEAREST, 0x1p-9))
-        return GN_VERDICT_BF16;
-    if (s == NULL && rounded(e, GN_FP16_NEAREST, 0x1p-12))
-        return GN_VERDICT_FP16;
-    return GN_VERDICT_WRONG;
-}
-
 gn_status gn_judge(gn_finding *f, const gn_evidence *e, gn_err *err)
 {
     f->elements = e->count;
@@ -266,14 +230,21 @@ gn_status gn_judge(gn_finding *f, const gn_evidence *e, gn_err *err)
     f->verdict = GN_VERDICT_BITS;
     if (f->different == 0)
         return GN_OK;
-    samples *s = sums ? malloc(sizeof *s) : NULL;
+    orders *s = sums ? malloc(sizeof *s) : NULL;
     if (sums && s == NULL)
         return gn_fail(err, GN_E_NOMEM, "verify: no memory for samples");
-    const gn_status st = sums ? take_samples(s, e, err) : GN_OK;
+    gn_status st = sums ? take_samples(s, e, err) : GN_OK;
     if (st == GN_OK) {
         good = (!sums || gate_sums(f, e, s)) && good;
-        f->verdict = good ? GN_VERDICT_BOUND : name(e, s);
+        f->verdict = GN_VERDICT_BOUND;
     }
     free(s);
+    bool transformed = false;
+    if (st == GN_OK && !good)
+        st = gn_transform(&transformed, e, err);
+    if (st == GN_OK && transformed)
+        f->verdict = GN_VERDICT_TRANSFORM;
+    else if (st == GN_OK && !good)
+        st = gn_name(&f->verdict, e, err);
     return st;
 }

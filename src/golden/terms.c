@@ -15,8 +15,14 @@ static void add(pairs *p, double a, double b)
     p->b[p->count++] = b;
 }
 
-static bool is(const gn_call *c, const char *op) { return strcmp(c->op->name, op) == 0; }
-static bool back(const gn_call *c) { return c->pass == GN_BACKWARD; }
+static bool is(const gn_call *c, const char *op)
+{
+    return strcmp(c->op->name, op) == 0;
+}
+static bool back(const gn_call *c)
+{
+    return c->pass == GN_BACKWARD;
+}
 
 /* A map [N,H,W,C] read with padding: +0 outside the board. */
 static double at(gn_tensor map, size_t n, size_t h, size_t w, size_t c)
@@ -94,7 +100,7 @@ static void linear_terms(pairs *p, const gn_call *c, int index, size_t e)
         for (size_t k = 0; k < K; k++)
             add(p, matrix(c->in[0], e / O, k), matrix(c->in[1], e % O, k));
         if (c->nin > 2)
-            add(p, ((const double *)c->in[2].data)[e % O], 1);
+            add(p, 1, ((const double *)c->in[2].data)[e % O]);
     } else if (index == 0) {
         for (size_t o = 0; o < O; o++)
             add(p, matrix(c->dout, e / K, o), matrix(c->in[1], o, e % K));
@@ -105,9 +111,13 @@ static void linear_terms(pairs *p, const gn_call *c, int index, size_t e)
     }
 }
 
-/* --- Sums over the board, and over the batch --------------------------------------------------- */
+/* --- Sums over the board, and over the batch ---------------------------------------------------
+ */
 
-static size_t board(gn_shape map) { return map.dim[1] * map.dim[2]; }
+static size_t board(gn_shape map)
+{
+    return map.dim[1] * map.dim[2];
+}
 
 /* The mean of a channel of an image; the gradient of a gate. */
 static void image_sum(pairs *p, const gn_call *c, size_t e)
@@ -170,6 +180,20 @@ size_t gn_terms_count(const gn_sum *sum)
         return sums ? x.dim[0] * board(x) : 0;
     }
     return 0;
+}
+
+size_t gn_terms_inner(const gn_sum *sum)
+{
+    const gn_call *c = sum->call;
+    const gn_shape x = c->in[0].shape, w = c->in[1].shape;
+    const size_t terms = gn_terms_count(sum);
+    if (is(c, "conv2d") && !(back(c) && sum->index == 1))
+        return back(c) ? w.dim[0] : w.dim[1];
+    if (is(c, "conv2d") || is(c, "depthwise_conv2d"))
+        return back(c) && sum->index == 1 ? board(x) : terms;
+    if (is(c, "batch_norm"))
+        return board(x);
+    return terms;
 }
 
 void gn_terms_gather(const gn_sum *sum, size_t e, double *a, double *b)

@@ -9,7 +9,8 @@
 
 #include "gomokunet/op.h"
 
-/* What is asked for: output `index` in a forward pass, the gradient of input `index` in backward. */
+/* What is asked for: output `index` in a forward pass, the gradient of input `index` in backward.
+ */
 typedef struct gn_sum {
     const gn_call *call; /* float64; pass, in, out, dout filled as for the op */
     int index;
@@ -17,6 +18,10 @@ typedef struct gn_sum {
 
 /* The number of products in each element; 0: this is no sum of products. */
 size_t gn_terms_count(const gn_sum *sum);
+
+/* The products come in runs of this length, the inner of their two indices: channels for each tap,
+ * squares for each image. */
+size_t gn_terms_inner(const gn_sum *sum);
 
 /* The products of element `e` into a and b, in the contract's order; their number is
  * gn_terms_count. */

@@ -11,8 +11,8 @@
 
 const char *gn_verdict_name(gn_verdict verdict)
 {
-    static const char *const names[] = {"bits", "bound", "ftz",      "tf32",
-                                        "fp16", "bf16",  "unjudged", "wrong"};
+    static const char *const names[] = {"bits", "bound", "transform", "ftz",      "tf32",
+                                        "fp16", "bf16",  "unjudged",  "wrong"};
     return names[verdict];
 }
 
