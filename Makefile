@@ -79,7 +79,7 @@ FLAGS_avx2   := -mavx2 -mfma -mno-avx512f
 FLAGS_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma
 
 CORE_OBJ := $(call object,$(foreach d,$(CORE_DIRS),$(call sources,$(d)))) $(TABLE_OBJ)
-LIB_OBJ  := $(CORE_OBJ) $(call object,$(foreach d,io data train golden,$(call sources,$(d))))
+LIB_OBJ  := $(CORE_OBJ) $(call object,$(foreach d,io data train golden golden/mistakes,$(call sources,$(d))))
 CLI_OBJ  := $(call object,$(wildcard src/cli/*.c))
 
 # --- Library and program -------------------------------------------------------------------------
@@ -264,7 +264,7 @@ bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed of a training step, 
 	 else echo "bench/run is not there"; exit 1; fi
 
 format:  ## clang-format all C files
-	clang-format -i include/gomokunet/*.h src/*/*.[ch] tests/*.c tests/support/*.[ch]
+	clang-format -i include/gomokunet/*.h src/*/*.[ch] src/*/*/*.[ch] tests/*.c tests/support/*.[ch]
 
 # --- Installing ----------------------------------------------------------------------------------
 .PHONY: install uninstall clean help

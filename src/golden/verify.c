@@ -94,6 +94,8 @@ void gn_audit_judge(gn_audit *a, gn_finding *f, const gn_evidence *e, gn_shape o
     f->expected = e->same[f->element];
     f->got = e->got[f->element];
     f->truth = e->want[f->element];
+    if (a->watch != NULL && a->replay.status == GN_OK)
+        a->watch->see(a->watch->user, a, f, e);
 }
 
 void gn_audit_missing(gn_audit *a, const char *group, const char *name, gn_shape file_shape)
@@ -160,9 +162,9 @@ static void count_extra(gn_verification *out, const gn_reader *golden, const gn_
 
 static gn_status judge_mode(gn_verification *out, const gn_net *net, size_t batch, bool training,
                             int threads, const gn_reader *golden, const gn_reader *candidate,
-                            gn_err *err)
+                            const gn_watch *watch, gn_err *err)
 {
-    gn_audit a = {.out = out};
+    gn_audit a = {.out = out, .watch = watch};
     gn_status st = gn_replay_open(&a.replay, net, batch, training, threads, err);
     if (st != GN_OK)
         return st;
@@ -178,7 +180,7 @@ static gn_status judge_mode(gn_verification *out, const gn_net *net, size_t batc
 
 static gn_status judge_files(gn_verification *out, const gn_reader *golden,
                              const gn_reader *candidate, const char *path, int threads,
-                             gn_err *err)
+                             const gn_watch *watch, gn_err *err)
 {
     gn_net_config config;
     gn_net net = {0};
@@ -186,9 +188,9 @@ static gn_status judge_files(gn_verification *out, const gn_reader *golden,
     gn_status st = config_of(&config, &batch, golden, path, err);
     if (st == GN_OK) st = gn_net_create(&net, &config, err);
     if (st == GN_OK && has_group(golden, "eval_forward/"))
-        st = judge_mode(out, &net, batch, false, threads, golden, candidate, err);
+        st = judge_mode(out, &net, batch, false, threads, golden, candidate, watch, err);
     if (st == GN_OK && has_group(golden, "forward/"))
-        st = judge_mode(out, &net, batch, true, threads, golden, candidate, err);
+        st = judge_mode(out, &net, batch, true, threads, golden, candidate, watch, err);
     if (net.tape != NULL)
         gn_net_destroy(&net);
     if (st != GN_OK)
@@ -203,17 +205,23 @@ static gn_status judge_files(gn_verification *out, const gn_reader *golden,
                                             "by: no forward/ and no eval_forward/", path);
 }
 
-gn_status gn_verify(gn_verification *out, const char *golden, const char *candidate, int threads,
-                    gn_err *err)
+gn_status gn_audit_files(gn_verification *out, const char *golden, const char *candidate,
+                         int threads, const gn_watch *watch, gn_err *err)
 {
     gn_reader *a = NULL, *b = NULL;
     *out = (gn_verification){0};
     gn_status st = gn_reader_open(&a, golden, err);
     if (st == GN_OK) st = gn_reader_open(&b, candidate, err);
-    if (st == GN_OK) st = judge_files(out, a, b, golden, threads, err);
+    if (st == GN_OK) st = judge_files(out, a, b, golden, threads, watch, err);
     gn_reader_close(a);
     gn_reader_close(b);
     if (st != GN_OK)
         gn_verification_free(out);
     return st;
+}
+
+gn_status gn_verify(gn_verification *out, const char *golden, const char *candidate, int threads,
+                    gn_err *err)
+{
+    return gn_audit_files(out, golden, candidate, threads, NULL, err);
 }

@@ -1,0 +1,150 @@
+/* The update after a step in float64, with something in it done otherwise: running statistics,
+ * clipping, AdamW.  Formulas as in src/ops/update.c; the first step, from moments of 0.
+ * SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "golden/trial.h"
+
+static double root(double x)
+{
+    return __builtin_sqrt(x);
+}
+
+/* A float32 tensor of a file of that many elements; NULL: not there. */
+static const float *floats(const gn_reader *file, const char *group, const char *name, size_t count)
+{
+    char full[320];
+    snprintf(full, sizeof full, "%s/%s", group, name);
+    const gn_entry *e = gn_reader_find(file, full);
+    return e == NULL || e->type != GN_F32 || e->bytes != count * sizeof(float) ? NULL : e->data;
+}
+
+/* --- Running statistics -------------------------------------------------------------------------- */
+
+static const char *tail_of(const char *name, const char *tail)
+{
+    const size_t n = strlen(name), m = strlen(tail);
+    return n > m && strcmp(name + n - m, tail) == 0 ? name + n - m : NULL;
+}
+
+static bool running(gn_trial *t, const gn_update_slip *slip, const char *name, double *want,
+                    size_t count)
+{
+    char full[256]; /* an op's name is shorter */
+    const bool mean = tail_of(name, ".running_mean") != NULL;
+    const char *end = tail_of(name, mean ? ".running_mean" : ".running_var");
+    snprintf(full, sizeof full, "%.*s", (int)(end - name), name);
+    const gn_value y = gn_tape_find(t->net.tape, full);
+    snprintf(full, sizeof full, "%.*s.%s", (int)(end - name), name, mean ? "mean" : "invstd");
+    const float *statistic = floats(t->replay.candidate, "stats", full, count);
+    const float *old = floats(t->replay.golden, "buffer", name, count);
+    if (y == GN_NONE || statistic == NULL || old == NULL)
+        return false;
+    const gn_record *r =
+        gn_tape_record_at(t->net.tape, gn_tape_value(t->net.tape, y)->producer);
+    const double M = (double)(gn_shape_count(gn_program_shape(t->replay.program[1], y)) / count);
+    const double k = slip->running_swapped ? 0.9 : 0.1;
+    const int times = slip->running_times == 0 ? 1 : slip->running_times < 0 ? 0
+                                                                            : slip->running_times;
+    for (size_t i = 0; i < count; i++) {
+        double batch = (double)statistic[i];
+        if (!mean) {
+            batch = 1 / (batch * batch) - r->attr.eps;
+            batch *= slip->running_biased ? 1 : M / (M - 1);
+        }
+        want[i] = (double)old[i];
+        for (int n = 0; n < times; n++)
+            want[i] = k * batch + (1 - k) * want[i];
+    }
+    return true;
+}
+
+/* --- Clipping ------------------------------------------------------------------------------------ */
+
+static double squares(const float *g, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)g[i] * (double)g[i];
+    return sum;
+}
+
+/* The factor of one tensor's gradient; negative: a gradient was not recorded. */
+static double clip_factor(const gn_trial *t, const gn_update_slip *slip, const float *g,
+                          size_t count, double most)
+{
+    double sum = 0;
+    if (slip->clip_missing || most <= 0)
+        return 1;
+    for (int v = 0; v < gn_tape_values(t->net.tape) && !slip->clip_each; v++) {
+        const gn_value_info *info = gn_tape_value(t->net.tape, v);
+        if (info->kind != GN_PARAM)
+            continue;
+        const size_t elements = gn_shape_count(info->shape);
+        const float *each = floats(t->replay.candidate, "grad", info->name, elements);
+        if (each == NULL)
+            return -1;
+        sum += squares(each, elements);
+    }
+    const double factor = most / (root(slip->clip_each ? squares(g, count) : sum) + 1e-6);
+    return factor < 1 ? factor : 1;
+}
+
+/* --- AdamW ---------------------------------------------------------------------------------------- */
+
+static double number(const gn_reader *golden, const char *key, double otherwise)
+{
+    const char *text = gn_reader_metadata(golden, key);
+    char *end = NULL;
+    const double value = text == NULL ? 0 : strtod(text, &end);
+    return text == NULL || end == text ? otherwise : value;
+}
+
+static bool adamw(gn_trial *t, const gn_update_slip *slip, const char *group, const char *name,
+                  double *want, size_t count)
+{
+    const gn_reader *golden = t->replay.golden;
+    const gn_optimizer_config c = gn_optimizer_default();
+    const char *kind = gn_reader_metadata(golden, "optimizer");
+    const float *p = floats(golden, "param", name, count);
+    const float *g = floats(t->replay.candidate, "grad", name, count);
+    const gn_value v = gn_tape_find(t->net.tape, name);
+    if (p == NULL || g == NULL || v == GN_NONE || (kind != NULL && strcmp(kind, "adamw") != 0))
+        return false;
+    const double lr = number(golden, "lr", 1e-3), decay = number(golden, "weight_decay", c.weight_decay);
+    const double b1 = number(golden, "beta1", c.beta1), b2 = number(golden, "beta2", c.beta2);
+    const double eps = number(golden, "eps", c.eps);
+    const double factor = clip_factor(t, slip, g, count, number(golden, "clip", c.clip));
+    const bool decayed = !slip->decay_missing && !slip->decay_coupled &&
+                         !(slip->decay_skips_vectors && gn_tape_value(t->net.tape, v)->shape.rank < 2);
+    const double first = slip->no_bias_correction ? 1 : 1 - b1;
+    const double second = slip->no_bias_correction ? 1 : 1 - b2;
+    for (size_t i = 0; i < count && factor >= 0; i++) {
+        const double x = (double)p[i], add = slip->decay_coupled ? decay * x : 0;
+        const double scaled = (double)g[i] * factor + add;
+        const double square = slip->second_moment_unclipped ? (double)g[i] + add : scaled;
+        const double m = (1 - b1) * scaled, s = (1 - b2) * square * square, v2 = s / second;
+        const double below = slip->eps_inside_root ? root(v2 + eps) : root(v2) + eps;
+        want[i] = strcmp(group, "after_exp_avg") == 0      ? m
+                  : strcmp(group, "after_exp_avg_sq") == 0 ? s
+                                                           : x * (decayed ? 1 - lr * decay : 1) -
+                                                                 lr * (m / first) / below;
+    }
+    return factor >= 0;
+}
+
+bool gn_trial_update(gn_trial *t, const gn_update_slip *slip, const char *name, double *want,
+                     size_t count)
+{
+    char group[32];
+    const char *slash = strchr(name, '/');
+    if (slash == NULL || slash - name >= (ptrdiff_t)sizeof group)
+        return false;
+    snprintf(group, sizeof group, "%.*s", (int)(slash - name), name);
+    if (strcmp(group, "after") == 0 && (tail_of(name, ".running_mean") != NULL ||
+                                        tail_of(name, ".running_var") != NULL))
+        return running(t, slip, slash + 1, want, count);
+    return adamw(t, slip, group, slash + 1, want, count);
+}
