@@ -47,6 +47,11 @@ void gn_diagnosis_free(gn_diagnosis *d)
     *d = (gn_diagnosis){0};
 }
 
+static void no_memory(diagnosis *d)
+{
+    d->status = gn_fail(d->err, GN_E_NOMEM, "diagnose: no memory for a list of tensors");
+}
+
 /* --- How far off -------------------------------------------------------------------------------- */
 
 static double size_of(double x)
@@ -75,27 +80,32 @@ static double part(double error, double allowed)
     return error <= nothing && allowed > 0 ? error / allowed : nothing;
 }
 
-/* The judge's gates with `want` in place of the truth: the largest part of what they allow.  A
- * mistake that makes numbers larger makes their errors larger. */
-static double closeness(const gn_finding *f, const gn_evidence *e, const double *want)
+/* What a tensor may be off: the judge's evidence, or that of the mistaken sums. */
+typedef struct allowance {
+    const double *bound, *quad; /* quad: NULL where nothing is summed */
+    double more;                /* a mistake that makes numbers larger makes their errors larger */
+    double each;                /* and so much for each element */
+} allowance;
+
+/* The judge's gates with `want` in place of the truth: the largest part of what they allow. */
+static double closeness(const gn_finding *f, const gn_evidence *e, const double *want,
+                        const allowance *a)
 {
     enum { RMS_GATE = 4, MAX_GATE = 12 };
-    const double before = rms(e->want, e->count), after = rms(want, e->count);
-    const double more = larger(1, before > 0 ? after / before : 1);
     double worst = 0, sum = 0, most = 0, most_same = 0;
     for (size_t i = 0; i < e->count; i++) {
         const double error = size_of((double)e->got[i] - want[i]);
-        worst = larger(worst, part(error, more * e->bound[i] + 4 * u * size_of(want[i])));
-        if (e->quad == NULL || !(e->quad[i] > 0))
+        worst = larger(worst, part(error, a->more * a->bound[i] + 4 * u * size_of(want[i]) + a->each));
+        if (a->quad == NULL || !(a->quad[i] > 0))
             continue;
-        const double unit = u * e->quad[i], x = error / unit;
+        const double unit = u * a->quad[i], x = error / unit;
         sum += x * x;
         most = larger(most, x);
         most_same = larger(most_same, size_of((double)e->same[i] - e->want[i]) / unit);
     }
-    if (e->quad == NULL || f->envelope <= 0)
+    if (a->quad == NULL || f->envelope <= 0)
         return worst;
-    const double spread = __builtin_sqrt(sum / (double)e->count), allowed = more * f->envelope;
+    const double spread = __builtin_sqrt(sum / (double)e->count), allowed = a->more * f->envelope;
     return larger(worst, larger(part(spread, RMS_GATE * allowed),
                                 part(most, MAX_GATE * allowed + most_same)));
 }
@@ -115,9 +125,48 @@ static double approximate(const gn_evidence *e, double roughly)
 
 /* --- Trying the catalogue ------------------------------------------------------------------------ */
 
-static void no_memory(diagnosis *d)
+/* Far more than float32 may ever be off from it: not worth a closer look. */
+static bool hopeless(const gn_evidence *e, const double *want)
 {
-    d->status = gn_fail(d->err, GN_E_NOMEM, "diagnose: no memory for a list of tensors");
+    double error = 0, size = 0;
+    for (size_t i = 0; i < e->count; i++) {
+        const double d = (double)e->got[i] - want[i];
+        error += d * d;
+        size += want[i] * want[i];
+    }
+    return !(error <= 1e-6 * size);
+}
+
+/* How far the candidate is off from the tensor just computed with a mistake.  Where that is sums of
+ * products, by S and Q of those sums: their terms may stand elsewhere than the sound ones. */
+static double off_by(diagnosis *d, gn_trial *t, const gn_finding *f, const gn_evidence *e,
+                     const double *want)
+{
+    const double before = rms(e->want, e->count), after = rms(want, e->count);
+    /* What is read from elsewhere went through another op, whose bound nobody has asked for. */
+    const double each = t->mistake->reads != NULL ? 256 * u * after : 0;
+    allowance a = {e->bound, e->quad, larger(1, before > 0 ? after / before : 1), each};
+    if (hopeless(e, want))
+        return nothing;
+    double *bound = malloc(2 * (e->count + 1) * sizeof *bound);
+    if (bound == NULL) {
+        no_memory(d);
+        return nothing;
+    }
+    double *quad = bound + e->count + 1;
+    const double n = (double)e->terms + 2, gamma = n * u / (1 - n * u);
+    if (e->terms > 0 && e->quad != NULL &&
+        gn_trial_again(t, GN_LANE_ABSOLUTE, f->name, bound, e->count) &&
+        gn_trial_again(t, GN_LANE_SQUARE, f->name, quad, e->count)) {
+        for (size_t i = 0; i < e->count; i++) {
+            bound[i] = gamma * bound[i] + n * 0x1p-149;
+            quad[i] = __builtin_sqrt(quad[i]);
+        }
+        a = (allowance){bound, quad, 1, each};
+    }
+    const double off = closeness(f, e, want, &a);
+    free(bound);
+    return off;
 }
 
 static double try_one(diagnosis *d, gn_trial *t, size_t index, const gn_finding *f,
@@ -135,10 +184,10 @@ static double try_one(diagnosis *d, gn_trial *t, size_t index, const gn_finding 
     double least = nothing;
     for (int v = 0; v < (m->variants > 0 ? m->variants : 1) && d->status == GN_OK; v++) {
         if (gn_trial_run(t, m, v, f->name, want, e->count)) {
-            const double left = closeness(f, e, want);
+            const double left = off_by(d, t, f, e, want);
             least = left < least ? left : least;
         }
-        d->status = t->replay.status;
+        d->status = d->status == GN_OK ? t->replay.status : d->status;
     }
     return least;
 }
@@ -206,12 +255,13 @@ static void see(void *user, gn_audit *a, const gn_finding *f, const gn_evidence 
     if (want == NULL)
         no_memory(d);
     if (left != NULL)
-        d->out->suspect[d->out->suspects - 1].off = closeness(f, e, e->want);
+        d->out->suspect[d->out->suspects - 1].off =
+            closeness(f, e, e->want, &(allowance){e->bound, e->quad, 1, 0});
     for (size_t m = 0; m < d->mistakes && d->status == GN_OK; m++) {
         if (left != NULL)
             left[m] = try_one(d, t, m, f, e, want);
         else if (d->asked[m] && gn_trial_run(t, gn_mistake_at(m), 0, f->name, want, e->count))
-            d->contradicted[m] += closeness(f, e, want) > 1;
+            d->contradicted[m] += off_by(d, t, f, e, want) > 1 ? 1 : 0;
     }
     if (d->status == GN_OK)
         d->status = t->replay.status;

@@ -11,7 +11,9 @@ typedef struct gn_trial {
     gn_replay replay; /* its status is the trial's; its data the candidate's, loaded when asked */
     const gn_mistake *mistake;
     int variant;
+    gn_lane lane;     /* on the truth, or on absolute values or squares: see replay.h */
     bool touched;     /* the mistake had a part in what was computed */
+    bool products;    /* all of it was sums of products: the other lanes mean something */
     void **kept;      /* buffers, freed after each tensor */
     size_t count, room;
 } gn_trial;
@@ -27,6 +29,10 @@ void gn_trial_clear(gn_trial *trial);
  * layout, with the mistake.  false: it has no part in it, or what it needs was not recorded. */
 bool gn_trial_run(gn_trial *trial, const gn_mistake *mistake, int variant, const char *name,
                   double *want, size_t count);
+
+/* The same tensor with S and Q^2 of its sums in place of the numbers (GN_LANE_ABSOLUTE,
+ * GN_LANE_SQUARE).  false: it is not all sums of products. */
+bool gn_trial_again(gn_trial *trial, gn_lane lane, const char *name, double *sums, size_t count);
 
 /* The record that computes a tensor of that name, or the gradient of its output; GN_NONE: none. */
 int gn_trial_record(const gn_trial *trial, const char *name);

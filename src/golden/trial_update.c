@@ -29,31 +29,54 @@ static const char *tail_of(const char *name, const char *tail)
     return n > m && strcmp(name + n - m, tail) == 0 ? name + n - m : NULL;
 }
 
+/* The mean, or the variance over M, of a channel of a batch norm's recorded input. */
+static double of_batch(const double *x, size_t M, size_t channels, size_t c, bool mean)
+{
+    double sum = 0, square = 0;
+    for (size_t i = 0; i < M; i++)
+        sum += x[i * channels + c];
+    sum /= (double)M;
+    for (size_t i = 0; i < M; i++) {
+        const double d = x[i * channels + c] - sum;
+        square += d * d;
+    }
+    return mean ? sum : square / (double)M;
+}
+
+/* The batch norm whose running statistic has that name, without the tail; NULL: none. */
+static const gn_record *norm_of(const gn_trial *t, const char *name, char *stem, size_t room,
+                                bool *mean)
+{
+    *mean = tail_of(name, ".running_mean") != NULL;
+    const char *end = tail_of(name, *mean ? ".running_mean" : ".running_var");
+    snprintf(stem, room, "%.*s", (int)(end - name), name);
+    const gn_value y = gn_tape_find(t->net.tape, stem);
+    return y == GN_NONE ? NULL
+                        : gn_tape_record_at(t->net.tape, gn_tape_value(t->net.tape, y)->producer);
+}
+
 static bool running(gn_trial *t, const gn_update_slip *slip, const char *name, double *want,
                     size_t count)
 {
-    char full[256]; /* an op's name is shorter */
-    const bool mean = tail_of(name, ".running_mean") != NULL;
-    const char *end = tail_of(name, mean ? ".running_mean" : ".running_var");
-    snprintf(full, sizeof full, "%.*s", (int)(end - name), name);
-    const gn_value y = gn_tape_find(t->net.tape, full);
-    snprintf(full, sizeof full, "%.*s.%s", (int)(end - name), name, mean ? "mean" : "invstd");
+    char stem[200], full[256];
+    bool mean;
+    const gn_record *r = norm_of(t, name, stem, sizeof stem, &mean);
+    snprintf(full, sizeof full, "%s.%s", stem, mean ? "mean" : "invstd");
     const float *statistic = floats(t->replay.candidate, "stats", full, count);
     const float *old = floats(t->replay.golden, "buffer", name, count);
-    if (y == GN_NONE || statistic == NULL || old == NULL)
+    const bool of_x = slip->running_of_batch;
+    if (r == NULL || statistic == NULL || old == NULL ||
+        (of_x && !gn_replay_load(&t->replay, r->in[0], false)))
         return false;
-    const gn_record *r =
-        gn_tape_record_at(t->net.tape, gn_tape_value(t->net.tape, y)->producer);
-    const double M = (double)(gn_shape_count(gn_program_shape(t->replay.program[1], y)) / count);
+    const double *x = of_x ? t->replay.data[GN_LANE_TRUTH][r->in[0]] : NULL;
+    const size_t M = gn_shape_count(gn_program_shape(t->replay.program[1], r->in[0])) / count;
     const double k = slip->running_swapped ? 0.9 : 0.1;
-    const int times = slip->running_times == 0 ? 1 : slip->running_times < 0 ? 0
-                                                                            : slip->running_times;
+    const int times = slip->running_times == 0 ? 1 : slip->running_times;
     for (size_t i = 0; i < count; i++) {
-        double batch = (double)statistic[i];
-        if (!mean) {
-            batch = 1 / (batch * batch) - r->attr.eps;
-            batch *= slip->running_biased ? 1 : M / (M - 1);
-        }
+        const double s = (double)statistic[i];
+        double batch = of_x ? of_batch(x, M, count, i, mean) : mean ? s : 1 / (s * s) - r->attr.eps;
+        if (!mean && !slip->running_biased)
+            batch *= (double)M / (double)(M - 1);
         want[i] = (double)old[i];
         for (int n = 0; n < times; n++)
             want[i] = k * batch + (1 - k) * want[i];

@@ -157,9 +157,27 @@ static void running_in_training(const gn_slip *s)
     gn_slip_sound(s, &c);
 }
 
+/* Variant 0: the running statistics before the step; 1: the updated ones, which lie in the same
+ * place by the time of backward. */
 static void constant_back(const gn_slip *s)
 {
-    backward(s, 0, none);
+    const size_t C = channels(s);
+    gn_slip own = *s;
+    gn_call c = s->call;
+    double *y = s->room, *mean = y + gn_shape_count(c.in[X].shape), *m2 = mean + C, *inv = m2 + C;
+    own.room = inv + C;
+    void *const places[] = {y, mean, m2, inv};
+    for (int j = Y; j <= INV && s->variant == 1; j++)
+        own.call.out[j].data = c.out[j].data = places[j];
+    c.pass = GN_FORWARD;
+    if (s->variant == 1)
+        gn_slip_sound(s, &c);
+    for (size_t j = 0; j < C && s->variant == 1; j++) {
+        const double var = m2[j] / (double)(squares(s) - 1);
+        mean[j] = 0.9 * gn_slip_in(s, MEAN)[j] + 0.1 * mean[j];
+        inv[j] = 1 / root(0.9 * gn_slip_in(s, VAR)[j] + 0.1 * var + c.attr.eps);
+    }
+    backward(&own, 0, none);
 }
 
 static void batch_in_inference(const gn_slip *s)
@@ -199,17 +217,20 @@ static void no_affine(const gn_slip *s)
             gn_slip_din(s, i)[j] = 0;
 }
 
+/* What was normalised with is recorded, and is not what the running statistics take in. */
+static const gn_update_slip of_batch = {.running_of_batch = true};
+
 #define BATCH_NORM(name_, says_) .name = name_, .says = says_, .op = "batch_norm"
 static const gn_mistake mistakes[] = {
-    {BATCH_NORM("bn-eps-1e-3", "eps is 1e-3, not 1e-5"), .forward = eps_1e_3},
+    {BATCH_NORM("bn-eps-1e-3", "eps is 1e-3, not 1e-5"), .forward = eps_1e_3, .update = &of_batch},
     {BATCH_NORM("bn-eps-otherwise", "eps is 0, 1e-6, 1e-8, 1e-4 or 1e-12, not 1e-5"),
-     .variants = 5, .forward = eps_otherwise},
+     .variants = 5, .forward = eps_otherwise, .update = &of_batch},
     {BATCH_NORM("bn-eps-outside-root", "1/(sqrt(var) + eps) in place of 1/sqrt(var + eps)"),
-     .forward = eps_outside, .backward = eps_outside_back},
+     .forward = eps_outside, .backward = eps_outside_back, .update = &of_batch},
     {BATCH_NORM("bn-unbiased-normalise", "normalised with the variance over M - 1, not over M"),
-     .forward = unbiased, .backward = unbiased_back},
+     .forward = unbiased, .backward = unbiased_back, .update = &of_batch},
     {BATCH_NORM("bn-running-in-training", "running statistics are used in training"),
-     .forward = running_in_training, .backward = constant_back},
+     .variants = 2, .forward = running_in_training, .backward = constant_back, .update = &of_batch},
     {BATCH_NORM("bn-batch-in-inference", "the batch's statistics are used in inference"),
      .passes = GN_SLIP_FORWARD, .forward = batch_in_inference},
     {BATCH_NORM("bn-mean-gradient-missing",

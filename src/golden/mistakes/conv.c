@@ -79,9 +79,9 @@ static int input_then_output(int variant)
     return variant < 2 ? 0 : GN_SLIP_OUTPUT;
 }
 
-/* What a loop over tiles leaves out at its end: input channels (1, 2, 4, 8, 16 of them); output
+/* What a loop over tiles leaves out at its end: input channels (1 to 8 of them, or 16); output
  * channels, as many; the last row, column, square or image of the output. */
-enum { CHANNEL_FORMS = 5, LAST_ROW = 2 * CHANNEL_FORMS, LAST_COLUMN, LAST_SQUARE, LAST_IMAGE,
+enum { CHANNEL_FORMS = 9, LAST_ROW = 2 * CHANNEL_FORMS, LAST_COLUMN, LAST_SQUARE, LAST_IMAGE,
        TILE_FORMS };
 
 static size_t without_tile(const gn_slip *slip, gn_shape s, size_t e)
@@ -97,7 +97,7 @@ static size_t without_tile(const gn_slip *slip, gn_shape s, size_t e)
     case LAST_SQUARE: left_out = row && column; break;
     case LAST_IMAGE: left_out = n + 1 == s.dim[0]; break;
     default: {
-        const size_t width = (size_t)1 << slip->variant % CHANNEL_FORMS;
+        const size_t form = (size_t)slip->variant % CHANNEL_FORMS, width = form < 8 ? form + 1 : 16;
         left_out = width < s.dim[3] && c + width >= s.dim[3];
     }
     }

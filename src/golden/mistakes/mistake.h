@@ -30,7 +30,8 @@ typedef struct gn_update_slip {
     bool no_bias_correction, eps_inside_root, second_moment_unclipped;
     bool clip_missing, clip_each;
     bool running_biased, running_swapped;
-    int running_times; /* 0: once */
+    bool running_of_batch; /* of the batch's sound statistics, not of those recorded */
+    int running_times; /* 0: once; negative: never */
 } gn_update_slip;
 
 typedef struct gn_mistake {

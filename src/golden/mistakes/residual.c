@@ -42,8 +42,8 @@ static bool same_shape(const gn_tape *t, gn_value a, gn_value b)
     return gn_shape_equal(gn_tape_value(t, a)->shape, gn_tape_value(t, b)->shape);
 }
 
-/* The mask of the rectifier before (variant 0) or after it (1) of the same shape: one buffer for
- * both. */
+/* The mask of another rectifier of the same shape, one buffer for both: of the one before (variant
+ * 0), after it (1), two before (2: for a block's last, the block's input). */
 static gn_value stale(const gn_tape *t, int record, int slot, int variant)
 {
     const gn_record *r = gn_tape_record_at(t, record);
@@ -52,10 +52,11 @@ static gn_value stale(const gn_tape *t, int record, int slot, int variant)
     const gn_value own = r->out[slot - GN_MAX_IN];
     if (!gn_record_is(r, "relu"))
         return own;
-    const int step = variant == 0 ? -1 : 1;
+    const int step = variant == 1 ? 1 : -1;
+    int left = variant == 2 ? 2 : 1;
     for (int k = record + step; k >= 0 && k < gn_tape_records(t); k += step) {
         const gn_record *other = gn_tape_record_at(t, k);
-        if (gn_record_is(other, "relu") && same_shape(t, other->out[0], own))
+        if (gn_record_is(other, "relu") && same_shape(t, other->out[0], own) && --left == 0)
             return other->out[0];
     }
     return own;
@@ -96,7 +97,7 @@ static void zero(const gn_slip *s)
 
 /* --- Parameters -------------------------------------------------------------------------------- */
 
-/* Variant 0: twice; 1: half; 2: not at all. */
+/* Variant 0: twice; 1: half. */
 static void scaled(const gn_slip *s)
 {
     static const double factor[] = {2, 0.5};
@@ -116,7 +117,7 @@ static const gn_mistake mistakes[] = {
     {.name = "relu-gradient-unmasked", .says = "ReLU passes the gradient everywhere", .op = "relu",
      .backward = unmasked},
     {.name = "relu-gradient-from-stale-activation",
-     .says = "ReLU's gradient is masked by another activation", .variants = 2, .reads = stale},
+     .says = "ReLU's gradient is masked by another activation", .variants = 3, .reads = stale},
     {.name = "residual-relu-before-add", .says = "ReLU stands before the addition, not after it",
      .where = is_block_end, .forward = relu_first, .backward = relu_first},
     {.name = "residual-relu-missing", .says = "there is no ReLU after the addition", .op = "relu",
