@@ -143,8 +143,7 @@ static double off_by(diagnosis *d, gn_trial *t, const gn_finding *f, const gn_ev
                      const double *want)
 {
     const double before = rms(e->want, e->count), after = rms(want, e->count);
-    /* What is read from elsewhere went through another op, whose bound nobody has asked for. */
-    const double each = t->mistake->reads != NULL ? 256 * u * after : 0;
+    const double each = t->mistake->loose * u * after;
     allowance a = {e->bound, e->quad, larger(1, before > 0 ? after / before : 1), each};
     if (hopeless(e, want))
         return nothing;
@@ -382,16 +381,33 @@ static void name_all(diagnosis *d, const char *golden, const char *candidate, in
 
 /* --- The whole ---------------------------------------------------------------------------------- */
 
-/* Tensors that are wrong without evidence: missing, of another shape. */
+/* A counter that went up by two, or not at all, is what a second update, or none, leaves. */
+static void explain_counter(diagnosis *d, const gn_finding *f, double *left)
+{
+    const double updates = (double)f->got - (double)f->expected + 1;
+    for (size_t m = 0; m < d->mistakes && strstr(f->name, ".num_batches_tracked") != NULL; m++) {
+        const gn_update_slip *slip = gn_mistake_at(m)->update;
+        if (slip != NULL && slip->running_times != 0 && f->elements == 1 &&
+            updates == (slip->running_times > 0 ? slip->running_times : 0))
+            left[m] = 0;
+    }
+}
+
+/* Tensors that are wrong without evidence: missing, of another shape, counters. */
 static void take_findings(diagnosis *d, const gn_verification *v)
 {
+    const size_t seen = d->out->suspects;
     d->out->judged = v->count;
     d->out->extra = v->extra;
     for (size_t i = 0; i < v->count && d->status == GN_OK; i++) {
         const gn_finding *f = &v->finding[i];
+        bool known = false;
+        for (size_t k = 0; k < seen && !known; k++)
+            known = strcmp(d->out->suspect[k].name, f->name) == 0;
         d->out->unjudged += f->verdict == GN_VERDICT_UNJUDGED;
-        if (f->verdict == GN_VERDICT_WRONG && *f->note != '\0')
-            add_suspect(d, f);
+        double *left = f->verdict == GN_VERDICT_WRONG && !known ? add_suspect(d, f) : NULL;
+        if (left != NULL)
+            explain_counter(d, f, left);
     }
 }
 

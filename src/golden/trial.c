@@ -26,7 +26,7 @@ gn_status gn_trial_open(gn_trial *out, const gn_replay *like, gn_err *err)
     }
     out->replay.golden = like->golden;
     out->replay.candidate = like->candidate;
-    return GN_OK;
+    return gn_scope_read(&out->scope, like->golden, like->candidate, "candidate", err);
 }
 
 static void release(gn_trial *t)
@@ -310,6 +310,8 @@ static kind parse(const gn_trial *t, const char *name, gn_value *v)
     char rest[160] = "";
     kind found = strncmp(name, "loss/", 5) == 0 ? OUTPUT : OTHER;
     strncpy(rest, name, sizeof rest - 1);
+    if (strncmp(name, "step/", 5) == 0 && strstr(name, "/after") != NULL)
+        found = UPDATE;
     for (size_t i = 0; i < sizeof groups / sizeof *groups && found == OTHER; i++) {
         const size_t length = strlen(groups[i].prefix);
         if (strncmp(name, groups[i].prefix, length) == 0) {

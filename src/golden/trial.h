@@ -5,10 +5,12 @@
 
 #include "golden/mistakes/mistake.h"
 #include "golden/replay.h"
+#include "golden/scope.h"
 
 typedef struct gn_trial {
     gn_net net;
     gn_replay replay; /* its status is the trial's; its data the candidate's, loaded when asked */
+    gn_scope scope;
     const gn_mistake *mistake;
     int variant;
     gn_lane lane;     /* on the truth, or on absolute values or squares: see replay.h */

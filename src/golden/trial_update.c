@@ -1,5 +1,5 @@
 /* The update after a step in float64, with something in it done otherwise: running statistics,
- * clipping, AdamW.  Formulas as in src/ops/update.c; the first step, from moments of 0.
+ * clipping, AdamW.  Formulas as in src/ops/update.c; each step from the state before it.
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,48 @@ static const float *floats(const gn_reader *file, const char *group, const char 
     snprintf(full, sizeof full, "%s/%s", group, name);
     const gn_entry *e = gn_reader_find(file, full);
     return e == NULL || e->type != GN_F32 || e->bytes != count * sizeof(float) ? NULL : e->data;
+}
+
+/* --- The state before a step ------------------------------------------------------------------ */
+
+/* One step: its number, and what the names of its tensors and of those before it begin with. */
+typedef struct step {
+    uint64_t number;
+    char here[40], before[40];
+    const gn_reader *state; /* where the state before it stands */
+} step;
+
+static step step_of(const gn_trial *t, const char *name)
+{
+    step s = {.number = 1, .state = t->replay.golden};
+    if (strncmp(name, "step/", 5) != 0)
+        return s;
+    s.number = strtoull(name + 5, NULL, 10);
+    snprintf(s.here, sizeof s.here, "step/%llu/", (unsigned long long)s.number);
+    if (s.number > 2)
+        snprintf(s.before, sizeof s.before, "step/%llu/", (unsigned long long)s.number - 1);
+    s.state = t->scope.restarts ? t->replay.golden : t->replay.candidate;
+    return s;
+}
+
+/* A parameter or a moment before the step. */
+static const float *before(const step *s, const char *group, const char *name, size_t count)
+{
+    char full[80];
+    if (s->number == 1)
+        return strcmp(group, "after") == 0 ? floats(s->state, "param", name, count) : NULL;
+    snprintf(full, sizeof full, "%s%s", s->before, group);
+    return floats(s->state, full, name, count);
+}
+
+static const float *gradient(const gn_trial *t, const step *s, const char *name, size_t count)
+{
+    char group[80];
+    snprintf(group, sizeof group, "%sgrad", s->here);
+    const float *own = floats(t->replay.candidate, group, name, count);
+    return own == NULL && s->number > 1 && t->scope.restarts
+               ? floats(t->replay.golden, group, name, count)
+               : own;
 }
 
 /* --- Running statistics -------------------------------------------------------------------------- */
@@ -95,8 +137,8 @@ static double squares(const float *g, size_t count)
 }
 
 /* The factor of one tensor's gradient; negative: a gradient was not recorded. */
-static double clip_factor(const gn_trial *t, const gn_update_slip *slip, const float *g,
-                          size_t count, double most)
+static double clip_factor(const gn_trial *t, const gn_update_slip *slip, const step *s,
+                          const float *g, size_t count, double most)
 {
     double sum = 0;
     if (slip->clip_missing || most <= 0)
@@ -106,7 +148,7 @@ static double clip_factor(const gn_trial *t, const gn_update_slip *slip, const f
         if (info->kind != GN_PARAM)
             continue;
         const size_t elements = gn_shape_count(info->shape);
-        const float *each = floats(t->replay.candidate, "grad", info->name, elements);
+        const float *each = gradient(t, s, info->name, elements);
         if (each == NULL)
             return -1;
         sum += squares(each, elements);
@@ -125,35 +167,54 @@ static double number(const gn_reader *golden, const char *key, double otherwise)
     return text == NULL || end == text ? otherwise : value;
 }
 
-static bool adamw(gn_trial *t, const gn_update_slip *slip, const char *group, const char *name,
-                  double *want, size_t count)
+static double at(const float *x, size_t i)
+{
+    return x == NULL ? 0 : (double)x[i];
+}
+
+/* beta^t by t products, as the contract has it. */
+static double power(double beta, uint64_t t)
+{
+    double product = 1;
+    while (t-- > 0)
+        product *= beta;
+    return product;
+}
+
+static bool adamw(gn_trial *t, const gn_update_slip *slip, const step *s, const char *group,
+                  const char *name, double *want, size_t count)
 {
     const gn_reader *golden = t->replay.golden;
     const gn_optimizer_config c = gn_optimizer_default();
     const char *kind = gn_reader_metadata(golden, "optimizer");
-    const float *p = floats(golden, "param", name, count);
-    const float *g = floats(t->replay.candidate, "grad", name, count);
-    const gn_value v = gn_tape_find(t->net.tape, name);
-    if (p == NULL || g == NULL || v == GN_NONE || (kind != NULL && strcmp(kind, "adamw") != 0))
+    const float *p = before(s, "after", name, count), *g = gradient(t, s, name, count);
+    const float *m0 = before(s, "after_exp_avg", name, count);
+    const float *v0 = before(s, "after_exp_avg_sq", name, count);
+    const gn_value param = gn_tape_find(t->net.tape, name);
+    if (p == NULL || g == NULL || param == GN_NONE || (s->number > 1 && (m0 == NULL || v0 == NULL)) ||
+        (kind != NULL && strcmp(kind, "adamw") != 0))
         return false;
-    const double lr = number(golden, "lr", 1e-3), decay = number(golden, "weight_decay", c.weight_decay);
+    const double lr = number(golden, "lr", 1e-3), eps = number(golden, "eps", c.eps);
+    const double decay = number(golden, "weight_decay", c.weight_decay);
     const double b1 = number(golden, "beta1", c.beta1), b2 = number(golden, "beta2", c.beta2);
-    const double eps = number(golden, "eps", c.eps);
-    const double factor = clip_factor(t, slip, g, count, number(golden, "clip", c.clip));
+    const double factor = clip_factor(t, slip, s, g, count, number(golden, "clip", c.clip));
+    const bool vector = gn_tape_value(t->net.tape, param)->shape.rank < 2;
     const bool decayed = !slip->decay_missing && !slip->decay_coupled &&
-                         !(slip->decay_skips_vectors && gn_tape_value(t->net.tape, v)->shape.rank < 2);
-    const double first = slip->no_bias_correction ? 1 : 1 - b1;
-    const double second = slip->no_bias_correction ? 1 : 1 - b2;
+                         !(slip->decay_skips_vectors && vector);
+    const double first = slip->no_bias_correction ? 1 : 1 - power(b1, s->number);
+    const double second = slip->no_bias_correction ? 1 : 1 - power(b2, s->number);
     for (size_t i = 0; i < count && factor >= 0; i++) {
         const double x = (double)p[i], add = slip->decay_coupled ? decay * x : 0;
         const double scaled = (double)g[i] * factor + add;
         const double square = slip->second_moment_unclipped ? (double)g[i] + add : scaled;
-        const double m = (1 - b1) * scaled, s = (1 - b2) * square * square, v2 = s / second;
-        const double below = slip->eps_inside_root ? root(v2 + eps) : root(v2) + eps;
+        const double m = b1 * at(m0, i) + (1 - b1) * scaled;
+        const double v = b2 * at(v0, i) + (1 - b2) * square * square;
+        const double below =
+            slip->eps_inside_root ? root(v / second + eps) : root(v / second) + eps;
+        const double after = x * (decayed ? 1 - lr * decay : 1) - lr * (m / first) / below;
         want[i] = strcmp(group, "after_exp_avg") == 0      ? m
-                  : strcmp(group, "after_exp_avg_sq") == 0 ? s
-                                                           : x * (decayed ? 1 - lr * decay : 1) -
-                                                                 lr * (m / first) / below;
+                  : strcmp(group, "after_exp_avg_sq") == 0 ? v
+                                                           : after;
     }
     return factor >= 0;
 }
@@ -162,12 +223,12 @@ bool gn_trial_update(gn_trial *t, const gn_update_slip *slip, const char *name, 
                      size_t count)
 {
     char group[32];
-    const char *slash = strchr(name, '/');
-    if (slash == NULL || slash - name >= (ptrdiff_t)sizeof group)
+    const step s = step_of(t, name);
+    const char *own = name + strlen(s.here), *slash = strchr(own, '/');
+    if (slash == NULL || slash - own >= (ptrdiff_t)sizeof group)
         return false;
-    snprintf(group, sizeof group, "%.*s", (int)(slash - name), name);
-    if (strcmp(group, "after") == 0 && (tail_of(name, ".running_mean") != NULL ||
-                                        tail_of(name, ".running_var") != NULL))
-        return running(t, slip, slash + 1, want, count);
-    return adamw(t, slip, group, slash + 1, want, count);
+    snprintf(group, sizeof group, "%.*s", (int)(slash - own), own);
+    if (tail_of(name, ".running_mean") == NULL && tail_of(name, ".running_var") == NULL)
+        return adamw(t, slip, &s, group, slash + 1, want, count);
+    return s.number == 1 && running(t, slip, slash + 1, want, count);
 }

@@ -61,6 +61,9 @@ typedef struct gn_mistake {
     /* Results of an approximation that cannot be computed again: far more than float32 is off, but
      * nearly everywhere, and by less than this part of each. */
     double roughly;
+    /* What the judge's bound does not know of, in units of 2^-24 of the tensor's root mean square:
+     * numbers went through other ops than it looked at. */
+    double loose;
 } gn_mistake;
 
 typedef struct gn_mistakes {

@@ -112,8 +112,8 @@ static const gn_mistake mistakes[] = {
     {.name = "se-not-applied", .says = "the map is not multiplied by the gate",
      .op = "channel_scale", .forward = gn_slip_left_out, .backward = gn_slip_left_out},
     {.name = "se-before-bn", .says = "squeeze-and-excitation stands before the batch norm",
-     .reads = before_batch_norm},
+     .reads = before_batch_norm, .loose = 256},
     {.name = "se-after-add", .says = "squeeze-and-excitation stands after the addition",
-     .reads = after_add},
+     .reads = after_add, .loose = 256},
 };
 const gn_mistakes gn_mistakes_squeeze = {mistakes, sizeof mistakes / sizeof *mistakes};
