@@ -19,7 +19,8 @@ TestSuite(diagnose, .init = folder_enter, .fini = folder_leave);
 enum { SIZE = 5, CELLS = SIZE * SIZE, BATCH = 4 };
 static const gn_net_config config = {SIZE, 2, 6, GN_DENSE, false};
 
-/* --- Candidates --------------------------------------------------------------------------------- */
+/* --- Candidates ---------------------------------------------------------------------------------
+ */
 
 /* Four positions, one without a policy, one without a value: stones by a simple rule. */
 static void fill(gn_games *games)
@@ -41,8 +42,8 @@ static void fill(gn_games *games)
     games->sample_sets = 1;
 }
 
-/* Parameters as the seed has them, but for batch norms: gamma and beta of a trained network, and one
- * channel of 0, so that a ReLU reads zeros. */
+/* Parameters as the seed has them, but for batch norms: gamma and beta of a trained network, and
+ * one channel of 0, so that a ReLU reads zeros. */
 static void write_model(void)
 {
     gn_err err = {0};
@@ -56,7 +57,8 @@ static void write_model(void)
         float *data = gn_store_data(store, v);
         const bool first = strncmp(info->name, "blocks.0.conv1.bn.", 18) == 0;
         for (size_t c = 0; info->kind == GN_PARAM && info->shape.rank == 1 &&
-                           c < info->shape.dim[0] && info->init != GN_UNIFORM; c++)
+                           c < info->shape.dim[0] && info->init != GN_UNIFORM;
+             c++)
             data[c] = first && c == 0 ? 0 : data[c] + 0.1f * (float)(c % 4) - 0.2f;
     }
     cr_assert(gn_model_save("model.safetensors", &net, store, (gn_tracked){0}, &err) == GN_OK, "%s",
@@ -83,8 +85,9 @@ static void write_file(const char *path, recipe r)
     g.net = &net;
     g.dataset = &dataset;
     g.session.batch = BATCH;
-    g.session.table = r.table != NULL ? r.table : r.edit == AS_IT_IS ? gn_table_fast()
-                                                                     : &mistaken_ops;
+    g.session.table = r.table != NULL      ? r.table
+                      : r.edit == AS_IT_IS ? gn_table_fast()
+                                           : &mistaken_ops;
     g.session.torch_compat_bn = r.twice;
     g.session.policy = r.twice ? "block" : NULL;
     g.rate = 0.1;
@@ -138,11 +141,26 @@ static void expect_tables(size_t first, size_t last)
         expect(mistaken_table(i)->name, (recipe){.table = mistaken_table(i)}, 0);
 }
 
-Test(diagnose, mistakes_in_convolutions) { expect_tables(0, 9); }
-Test(diagnose, mistakes_in_batch_norm) { expect_tables(9, 18); }
-Test(diagnose, mistakes_in_squeeze_and_residual) { expect_tables(18, 26); }
-Test(diagnose, mistakes_in_heads_and_losses) { expect_tables(26, 38); }
-Test(diagnose, mistakes_in_the_update) { expect_tables(38, SIZE_MAX); }
+Test(diagnose, mistakes_in_convolutions)
+{
+    expect_tables(0, 9);
+}
+Test(diagnose, mistakes_in_batch_norm)
+{
+    expect_tables(9, 18);
+}
+Test(diagnose, mistakes_in_squeeze_and_residual)
+{
+    expect_tables(18, 24);
+}
+Test(diagnose, mistakes_in_heads_and_losses)
+{
+    expect_tables(24, 36);
+}
+Test(diagnose, mistakes_in_the_update)
+{
+    expect_tables(36, SIZE_MAX);
+}
 
 Test(diagnose, mistakes_in_the_graph)
 {
@@ -150,13 +168,20 @@ Test(diagnose, mistakes_in_the_graph)
         edit edit;
         const char *name;
         size_t missing; /* gradients of a gate that nothing uses */
-    } edits[] = {{SE_BEFORE_BN, "se-before-bn"}, {SE_AFTER_ADD, "se-after-add"},
-                 {NO_SE_RELU, "se-relu-missing"}, {NO_SIGMOID, "se-sigmoid-missing"},
-                 {SE_NOT_APPLIED, "se-not-applied", 10}, {NO_INNER_RELU, "relu-missing"},
-                 {RELU_BEFORE_ADD, "residual-relu-before-add"},
-                 {NO_BLOCK_RELU, "residual-relu-missing"}, {NO_SKIP, "residual-missing"},
-                 {STALE_MASK, "relu-gradient-from-stale-activation"},
-                 {NO_HEAD_RELU, "head-relu-missing"}, {NO_TANH, "value-tanh-missing"}};
+    } edits[] = {{SE_BEFORE_BN, "se-before-bn", 0},
+                 {SE_AFTER_ADD, "se-after-add", 0},
+                 {NO_SE_RELU, "se-relu-missing", 0},
+                 {NO_SIGMOID, "se-sigmoid-missing", 0},
+                 {SE_NOT_APPLIED, "se-not-applied", 10},
+                 {NO_INNER_RELU, "relu-missing", 0},
+                 {RELU_BEFORE_ADD, "residual-relu-before-add", 0},
+                 {NO_BLOCK_RELU, "residual-relu-missing", 0},
+                 {NO_SKIP, "residual-missing", 0},
+                 {STALE_MASK, "relu-gradient-from-stale-activation", 0},
+                 {NO_HEAD_RELU, "head-relu-missing", 0},
+                 {NO_TANH, "value-tanh-missing", 0},
+                 {SE_MAX, "se-max-instead-of-mean", 0},
+                 {RELU_AT_ZERO, "relu-gradient-at-zero", 0}};
     write_golden();
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++)
         expect(edits[i].name, (recipe){.edit = edits[i].edit}, edits[i].missing);
@@ -168,7 +193,8 @@ Test(diagnose, running_statistics_of_a_recompute)
     expect("bn-updated-twice", (recipe){.twice = true}, 0);
 }
 
-/* --- What is no mistake of the catalogue -------------------------------------------------------- */
+/* --- What is no mistake of the catalogue --------------------------------------------------------
+ */
 
 static void expect_nothing(const char *candidate)
 {
@@ -189,12 +215,19 @@ Test(diagnose, rounding_is_no_mistake)
 
 Test(diagnose, a_nudge_is_explained_by_nothing)
 {
-    static const char *const names[] = {
-        "forward/input_conv.0", "forward/blocks.0.se.gate", "forward/policy_logits", "loss/policy",
-        "stats/blocks.1.conv1.bn.mean", "stats/policy_conv.1.invstd", "eval_forward/blocks.1.add",
-        "grad_forward/blocks.0", "grad/input_conv.0.weight", "grad/blocks.0.conv1.bn.weight",
-        "after/policy_fc.weight", "after_exp_avg/value_fc.0.weight",
-        "after/blocks.1.conv2.bn.running_mean"};
+    static const char *const names[] = {"forward/input_conv.0",
+                                        "forward/blocks.0.se.gate",
+                                        "forward/policy_logits",
+                                        "loss/policy",
+                                        "stats/blocks.1.conv1.bn.mean",
+                                        "stats/policy_conv.1.invstd",
+                                        "eval_forward/blocks.1.add",
+                                        "grad_forward/blocks.0",
+                                        "grad/input_conv.0.weight",
+                                        "grad/blocks.0.conv1.bn.weight",
+                                        "after/policy_fc.weight",
+                                        "after_exp_avg/value_fc.0.weight",
+                                        "after/blocks.1.conv2.bn.running_mean"};
     write_golden();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         golden_copy(&(change){.name = names[i], .values = nudge}, 1);
@@ -212,8 +245,7 @@ Test(diagnose, what_is_missing_is_unexplained)
     write_golden();
     golden_copy(&(change){.name = "forward/blocks.0.relu1", .leave_out = true}, 1);
     gn_diagnosis d = diagnose("copy.safetensors");
-    cr_expect(d.suspects == 1 && d.unexplained == 1 && d.unjudged > 0, "%zu, %zu, %zu", d.suspects,
-              d.unexplained, d.unjudged);
+    cr_expect(d.suspects == 1 && d.unexplained == 1, "%zu, %zu", d.suspects, d.unexplained);
     cr_expect_str_eq(d.suspect[0].name, "forward/blocks.0.relu1");
     gn_diagnosis_free(&d);
 }
@@ -236,7 +268,8 @@ Test(diagnose, two_mistakes_are_told_apart)
     }
 }
 
-/* --- Precision ---------------------------------------------------------------------------------- */
+/* --- Precision ----------------------------------------------------------------------------------
+ */
 
 static void to_bfloat16(float *data, size_t count)
 {
@@ -251,7 +284,7 @@ static void to_bfloat16(float *data, size_t count)
 Test(diagnose, a_precision_that_the_judge_names)
 {
     write_golden();
-    golden_copy(&(change){.name = "forward/blocks.0.se.gate", .values = to_bfloat16}, 1);
+    golden_copy(&(change){.name = "forward/value", .values = to_bfloat16}, 1);
     gn_diagnosis d = diagnose("copy.safetensors");
     cr_assert(d.causes > 0, "%zu suspects", d.suspects);
     cr_expect_str_eq(gn_mistake_name(d.cause[0].mistake), "bf16");
@@ -273,7 +306,8 @@ Test(diagnose, a_sign_of_zero_is_told_and_no_mistake)
     gn_diagnosis_free(&d);
 }
 
-/* --- The catalogue ------------------------------------------------------------------------------ */
+/* --- The catalogue ------------------------------------------------------------------------------
+ */
 
 Test(diagnose, the_catalogue_has_one_name_for_each)
 {

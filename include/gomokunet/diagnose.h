@@ -21,8 +21,8 @@ const char *gn_mistake_says(size_t index);
 typedef struct gn_suspect {
     char name[160];
     gn_verdict verdict;
-    double off;  /* the error in units of what is allowed: above 1; 0: not measured (missing, ...) */
-    int cause;   /* index into the causes; -1: none explains it */
+    double off; /* the error in units of what is allowed: above 1; 0: not measured (missing, ...) */
+    int cause;  /* index into the causes; -1: none explains it */
     double left; /* `off` with that mistake: at most 1; 0 where the verdict itself is the cause */
 } gn_suspect;
 
@@ -30,20 +30,21 @@ enum { GN_TIES = 8 };
 
 /* A mistake that explains some of them. */
 typedef struct gn_cause {
-    size_t mistake;              /* in the catalogue */
-    size_t explained, forward, backward, update; /* tensors: all, outputs, gradients, after the step */
-    double worst;                /* the largest `left` of them */
-    size_t ties, tied[GN_TIES];  /* mistakes that explain the same tensors as well */
+    size_t mistake; /* in the catalogue */
+    size_t explained, forward, backward,
+        update;                 /* tensors: all, outputs, gradients, after the step */
+    double worst;               /* the largest `left` of them */
+    size_t ties, tied[GN_TIES]; /* mistakes that explain the same tensors as well */
 } gn_cause;
 
 typedef struct gn_diagnosis {
-    size_t judged;      /* tensors */
-    size_t unjudged;    /* of them: an input was not recorded, so a mistake may be hidden there */
-    size_t extra;       /* tensors that the golden file does not have */
-    size_t zero_signs;  /* tensors that differ only in +0 for -0: a tail padded with +0? */
+    size_t judged;     /* tensors */
+    size_t unjudged;   /* of them: an input was not recorded, so a mistake may be hidden there */
+    size_t extra;      /* tensors that the golden file does not have */
+    size_t zero_signs; /* tensors that differ only in +0 for -0: a tail padded with +0? */
     size_t suspects, unexplained;
     gn_suspect *suspect;
-    size_t causes;      /* the first explains most; the next most of the rest; and so on */
+    size_t causes; /* the first explains most; the next most of the rest; and so on */
     gn_cause *cause;
 } gn_diagnosis;
 

@@ -16,7 +16,8 @@ static void print_catalogue(void)
         printf("%-42s %s\n", gn_mistake_name(i), gn_mistake_says(i));
 }
 
-/* --- As text ------------------------------------------------------------------------------------ */
+/* --- As text ------------------------------------------------------------------------------------
+ */
 
 static void print_suspect(const gn_suspect *s)
 {
@@ -48,9 +49,10 @@ static void print_cause(const gn_diagnosis *d, int index, bool all)
     for (size_t i = 0; i < c->ties; i++)
         printf("  cannot be told from %s: %s\n", gn_mistake_name(c->tied[i]),
                gn_mistake_says(c->tied[i]));
-    printf("  with this mistake %zu of %zu wrong tensors are inside the bound, the worst at %.2g of "
-           "it: %zu forward, %zu backward, %zu after the step\n",
-           c->explained, d->suspects, c->worst, c->forward, c->backward, c->update);
+    printf(
+        "  with this mistake %zu of %zu wrong tensors are inside the bound, the worst at %.2g of "
+        "it: %zu forward, %zu backward, %zu after the step\n",
+        c->explained, d->suspects, c->worst, c->forward, c->backward, c->update);
     print_suspects(d, index, all);
 }
 
@@ -61,10 +63,12 @@ static void print_text(const gn_diagnosis *d, bool all)
         printf("%zu tensors that the golden file does not have\n", d->extra);
     if (d->unjudged > 0)
         printf("%zu tensors unjudged: what they are made from was not recorded, so a mistake in "
-               "them does not show\n", d->unjudged);
+               "them does not show\n",
+               d->unjudged);
     if (d->zero_signs > 0)
         printf("%zu tensors differ from the contract only in +0 for -0: a tail padded with +0 in "
-               "place of -0?\n", d->zero_signs);
+               "place of -0?\n",
+               d->zero_signs);
     for (size_t i = 0; i < d->causes; i++)
         print_cause(d, (int)i, all);
     if (d->unexplained > 0) {
@@ -72,12 +76,13 @@ static void print_text(const gn_diagnosis *d, bool all)
                d->suspects);
         print_suspects(d, -1, all);
     }
-    printf("diagnosis: %s\n", d->causes > 0        ? gn_mistake_name(d->cause[0].mistake)
+    printf("diagnosis: %s\n", d->causes > 0 ? gn_mistake_name(d->cause[0].mistake)
                               : d->suspects > 0 || d->extra > 0 ? "none explains"
-                                                   : "nothing wrong");
+                                                                : "nothing wrong");
 }
 
-/* --- As JSON ------------------------------------------------------------------------------------ */
+/* --- As JSON ------------------------------------------------------------------------------------
+ */
 
 static void print_json_cause(const gn_cause *c)
 {
@@ -99,8 +104,8 @@ static void print_json_cause(const gn_cause *c)
 static void print_json(const gn_diagnosis *d)
 {
     printf("{\"judged\":%zu,\"unjudged\":%zu,\"extra\":%zu,\"wrong\":%zu,\"unexplained\":%zu,"
-           "\"zero_signs\":%zu,\"causes\":[", d->judged, d->unjudged, d->extra, d->suspects,
-           d->unexplained, d->zero_signs);
+           "\"zero_signs\":%zu,\"causes\":[",
+           d->judged, d->unjudged, d->extra, d->suspects, d->unexplained, d->zero_signs);
     for (size_t i = 0; i < d->causes; i++) {
         printf("%s\n", i == 0 ? "" : ",");
         print_json_cause(&d->cause[i]);
@@ -133,8 +138,9 @@ int command_diagnose(int argc, char **argv)
         {"threads", OPT_INT, &threads, 1, 256, "N", "threads"},
         {"json", OPT_FLAG, &json, 0, 0, NULL, "as JSON"},
     };
-    const command c = {"diagnose", "name the mistake that explains wrong tensors",
-                       "GOLDEN CANDIDATE", options, (int)(sizeof options / sizeof *options), NULL};
+    const command c = {
+        "diagnose", "name the mistake that explains wrong tensors", "GOLDEN CANDIDATE",
+        options,    (int)(sizeof options / sizeof *options),        NULL};
     text_list files = {0};
     const parsed p = options_parse(&c, argc, argv, &files);
     if (p != PARSED_RUN)

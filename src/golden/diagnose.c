@@ -20,9 +20,9 @@ typedef struct diagnosis {
     gn_diagnosis *out;
     gn_trial trial[2]; /* inference, training */
     size_t mistakes, room;
-    double *left;          /* [suspect][mistake]: at most 1 where it explains */
-    size_t *contradicted;  /* by mistake: right tensors that it would change */
-    bool *asked;           /* by mistake: whose contradictions the second audit counts */
+    double *left;         /* [suspect][mistake]: at most 1 where it explains */
+    size_t *contradicted; /* by mistake: right tensors that it would change */
+    bool *asked;          /* by mistake: whose contradictions the second audit counts */
     bool second;
     gn_err *err;
     gn_status status;
@@ -52,7 +52,8 @@ static void no_memory(diagnosis *d)
     d->status = gn_fail(d->err, GN_E_NOMEM, "diagnose: no memory for a list of tensors");
 }
 
-/* --- How far off -------------------------------------------------------------------------------- */
+/* --- How far off --------------------------------------------------------------------------------
+ */
 
 static double size_of(double x)
 {
@@ -95,7 +96,8 @@ static double closeness(const gn_finding *f, const gn_evidence *e, const double 
     double worst = 0, sum = 0, most = 0, most_same = 0;
     for (size_t i = 0; i < e->count; i++) {
         const double error = size_of((double)e->got[i] - want[i]);
-        worst = larger(worst, part(error, a->more * a->bound[i] + 4 * u * size_of(want[i]) + a->each));
+        worst = larger(worst,
+                       part(error, a->more * a->bound[i] + 4 * u * size_of(want[i]) + a->each));
         if (a->quad == NULL || !(a->quad[i] > 0))
             continue;
         const double unit = u * a->quad[i], x = error / unit;
@@ -123,7 +125,8 @@ static double approximate(const gn_evidence *e, double roughly)
     return 2 * off > e->count ? worst : nothing;
 }
 
-/* --- Trying the catalogue ------------------------------------------------------------------------ */
+/* --- Trying the catalogue ------------------------------------------------------------------------
+ */
 
 /* Far more than float32 may ever be off from it: not worth a closer look. */
 static bool hopeless(const gn_evidence *e, const double *want)
@@ -163,9 +166,21 @@ static double off_by(diagnosis *d, gn_trial *t, const gn_finding *f, const gn_ev
         }
         a = (allowance){bound, quad, 1, each};
     }
-    const double off = closeness(f, e, want, &a);
+    /* No evidence where the sound result were about as near, in such a bound. */
+    const double sound = closeness(f, e, e->want, &a), with = closeness(f, e, want, &a);
+    const double off = with <= sound / 2 ? with : nothing;
     free(bound);
     return off;
+}
+
+/* Whether a right tensor would be another with the mistake. */
+static bool contradicts(const gn_evidence *e, const double *want)
+{
+    double other = 0;
+    for (size_t i = 0; i < e->count; i++)
+        other = larger(
+            other, part(size_of(want[i] - e->want[i]), 2 * e->bound[i] + 8 * u * size_of(want[i])));
+    return other > 1;
 }
 
 static double try_one(diagnosis *d, gn_trial *t, size_t index, const gn_finding *f,
@@ -254,13 +269,13 @@ static void see(void *user, gn_audit *a, const gn_finding *f, const gn_evidence 
     if (want == NULL)
         no_memory(d);
     if (left != NULL)
-        d->out->suspect[d->out->suspects - 1].off =
-            closeness(f, e, e->want, &(allowance){e->bound, e->quad, 1, 0});
+        d->out->suspect[d->out->suspects - 1].off = closeness(
+            f, e, e->want, &(allowance){e->bound, e->quad, 1, 0});
     for (size_t m = 0; m < d->mistakes && d->status == GN_OK; m++) {
         if (left != NULL)
             left[m] = try_one(d, t, m, f, e, want);
         else if (d->asked[m] && gn_trial_run(t, gn_mistake_at(m), 0, f->name, want, e->count))
-            d->contradicted[m] += off_by(d, t, f, e, want) > 1 ? 1 : 0;
+            d->contradicted[m] += contradicts(e, want) ? 1 : 0;
     }
     if (d->status == GN_OK)
         d->status = t->replay.status;
@@ -268,11 +283,27 @@ static void see(void *user, gn_audit *a, const gn_finding *f, const gn_evidence 
     free(want);
 }
 
-/* --- Naming ------------------------------------------------------------------------------------- */
+/* --- Naming -------------------------------------------------------------------------------------
+ */
 
-static bool explains(const diagnosis *d, size_t mistake, size_t suspect)
+static bool after_step(const gn_suspect *s)
+{
+    return strstr(s->name, "after") != NULL && strncmp(s->name, "grad", 4) != 0;
+}
+
+static bool inside(const diagnosis *d, size_t mistake, size_t suspect)
 {
     return d->left[suspect * d->mistakes + mistake] <= 1;
+}
+
+/* A mistake in an op shows after the step too, but is no explanation of that alone. */
+static bool explains(const diagnosis *d, size_t mistake, size_t suspect)
+{
+    const gn_update_slip *slip = gn_mistake_at(mistake)->update;
+    bool alone = slip != NULL && slip->running_of_batch && after_step(&d->out->suspect[suspect]);
+    for (size_t k = 0; k < d->out->suspects && alone; k++)
+        alone = after_step(&d->out->suspect[k]) || !inside(d, mistake, k);
+    return inside(d, mistake, suspect) && !alone;
 }
 
 static size_t explained(const diagnosis *d, size_t mistake)
@@ -306,12 +337,12 @@ static size_t best(const diagnosis *d, size_t *count, size_t *equals)
     return found;
 }
 
-static void count_cause(gn_cause *c, const char *name)
+static void count_cause(gn_cause *c, const gn_suspect *s)
 {
     c->explained++;
-    if (strncmp(name, "grad", 4) == 0)
+    if (strncmp(s->name, "grad", 4) == 0)
         c->backward++;
-    else if (strncmp(name, "after", 5) == 0)
+    else if (after_step(s))
         c->update++;
     else
         c->forward++;
@@ -339,7 +370,7 @@ static bool name_one(diagnosis *d, size_t mistake)
         s->cause = (int)o->causes;
         s->left = d->left[k * d->mistakes + mistake];
         c->worst = larger(c->worst, s->left);
-        count_cause(c, s->name);
+        count_cause(c, s);
     }
     o->causes++;
     return true;
@@ -379,7 +410,8 @@ static void name_all(diagnosis *d, const char *golden, const char *candidate, in
     }
 }
 
-/* --- The whole ---------------------------------------------------------------------------------- */
+/* --- The whole ----------------------------------------------------------------------------------
+ */
 
 /* A counter that went up by two, or not at all, is what a second update, or none, leaves. */
 static void explain_counter(diagnosis *d, const gn_finding *f, double *left)
@@ -426,9 +458,11 @@ gn_status gn_diagnose(gn_diagnosis *out, const char *golden, const char *candida
         const gn_status st = gn_audit_files(&v, golden, candidate, threads, &watch, err);
         d.status = d.status == GN_OK ? st : d.status;
     }
-    if (d.status == GN_OK) take_findings(&d, &v);
+    if (d.status == GN_OK)
+        take_findings(&d, &v);
     gn_verification_free(&v);
-    if (d.status == GN_OK) name_all(&d, golden, candidate, threads);
+    if (d.status == GN_OK)
+        name_all(&d, golden, candidate, threads);
     for (size_t k = 0; k < out->suspects && d.status == GN_OK; k++)
         out->unexplained += out->suspect[k].cause < 0;
     gn_trial_close(&d.trial[0]);

@@ -77,7 +77,8 @@ double *gn_trial_keep(gn_trial *t, size_t count)
     return p;
 }
 
-/* --- What a record reads ----------------------------------------------------------------------- */
+/* --- What a record reads -----------------------------------------------------------------------
+ */
 
 static const gn_record *record_at(const gn_trial *t, int k)
 {
@@ -127,7 +128,8 @@ static bool fill(gn_trial *t, int k, int slot, gn_call *call)
     return to->data != NULL;
 }
 
-/* --- Running ----------------------------------------------------------------------------------- */
+/* --- Running -----------------------------------------------------------------------------------
+ */
 
 static size_t work_of(const gn_row *row, const gn_call *like)
 {
@@ -161,7 +163,11 @@ static size_t widen(gn_call *call)
 static gn_call describe(const gn_trial *t, int k, gn_pass pass)
 {
     const gn_record *r = record_at(t, k);
-    gn_call call = {.op = r->op, .attr = r->attr, .nin = r->nin, .nout = r->nout, .pass = pass,
+    gn_call call = {.op = r->op,
+                    .attr = r->attr,
+                    .nin = r->nin,
+                    .nout = r->nout,
+                    .pass = pass,
                     .training = gn_program_training(t->replay.program[1]),
                     .threads = gn_program_threads(t->replay.program[1])};
     for (int i = 0; i < r->nin; i++)
@@ -201,13 +207,15 @@ static void run(gn_trial *t, int k, gn_call *call, bool hit)
     t->touched = t->touched || hit;
 }
 
-/* --- Outputs ----------------------------------------------------------------------------------- */
+/* --- Outputs -----------------------------------------------------------------------------------
+ */
 
 static bool forward(gn_trial *t, int k, int output, double *want)
 {
     const gn_record *r = record_at(t, k);
     gn_call call = describe(t, k, GN_FORWARD);
-    const bool hit = gn_mistake_hits(t->mistake, r, GN_FORWARD, 0);
+    const bool hit = gn_mistake_hits(t->mistake, r, GN_FORWARD, 0) &&
+                     !(t->mistake->inference && call.training);
     /* The candidate's own statistics, where they are not asked for. */
     const bool given = gn_record_is(r, "batch_norm") && call.training && output == 0;
     for (int i = 0; i < r->nin; i++)
@@ -233,7 +241,8 @@ static bool forward(gn_trial *t, int k, int output, double *want)
     return true;
 }
 
-/* --- Gradients --------------------------------------------------------------------------------- */
+/* --- Gradients ---------------------------------------------------------------------------------
+ */
 
 static bool gradient(gn_trial *t, gn_value v, double *want);
 
@@ -287,7 +296,8 @@ static bool gradient(gn_trial *t, gn_value v, double *want)
     return true;
 }
 
-/* --- Tensors by name --------------------------------------------------------------------------- */
+/* --- Tensors by name ---------------------------------------------------------------------------
+ */
 
 typedef enum kind { OUTPUT, MEAN, INVSTD, GRADIENT, UPDATE, OTHER } kind;
 
@@ -305,8 +315,8 @@ static kind parse(const gn_trial *t, const char *name, gn_value *v)
     static const struct {
         const char *prefix;
         kind kind;
-    } groups[] = {{"forward/", OUTPUT}, {"eval_forward/", OUTPUT}, {"grad/", GRADIENT},
-                  {"grad_forward/", GRADIENT}, {"stats/", MEAN}, {"after", UPDATE}};
+    } groups[] = {{"forward/", OUTPUT},        {"eval_forward/", OUTPUT}, {"grad/", GRADIENT},
+                  {"grad_forward/", GRADIENT}, {"stats/", MEAN},          {"after", UPDATE}};
     char rest[160] = "";
     kind found = strncmp(name, "loss/", 5) == 0 ? OUTPUT : OTHER;
     strncpy(rest, name, sizeof rest - 1);

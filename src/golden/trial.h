@@ -1,5 +1,5 @@
-/* A trial: what a tensor of the candidate would be if one mistake had been made, computed in float64
- * from the candidate's other tensors.  SPDX-License-Identifier: MIT */
+/* A trial: what a tensor of the candidate would be if one mistake had been made, computed in
+ * float64 from the candidate's other tensors.  SPDX-License-Identifier: MIT */
 #ifndef GN_GOLDEN_TRIAL_H
 #define GN_GOLDEN_TRIAL_H
 
@@ -13,10 +13,10 @@ typedef struct gn_trial {
     gn_scope scope;
     const gn_mistake *mistake;
     int variant;
-    gn_lane lane;     /* on the truth, or on absolute values or squares: see replay.h */
-    bool touched;     /* the mistake had a part in what was computed */
-    bool products;    /* all of it was sums of products: the other lanes mean something */
-    void **kept;      /* buffers, freed after each tensor */
+    gn_lane lane;  /* on the truth, or on absolute values or squares: see replay.h */
+    bool touched;  /* the mistake had a part in what was computed */
+    bool products; /* all of it was sums of products: the other lanes mean something */
+    void **kept;   /* buffers, freed after each tensor */
     size_t count, room;
 } gn_trial;
 

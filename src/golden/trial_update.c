@@ -63,7 +63,8 @@ static const float *gradient(const gn_trial *t, const step *s, const char *name,
                : own;
 }
 
-/* --- Running statistics -------------------------------------------------------------------------- */
+/* --- Running statistics --------------------------------------------------------------------------
+ */
 
 static const char *tail_of(const char *name, const char *tail)
 {
@@ -126,7 +127,8 @@ static bool running(gn_trial *t, const gn_update_slip *slip, const char *name, d
     return true;
 }
 
-/* --- Clipping ------------------------------------------------------------------------------------ */
+/* --- Clipping ------------------------------------------------------------------------------------
+ */
 
 static double squares(const float *g, size_t count)
 {
@@ -157,7 +159,8 @@ static double clip_factor(const gn_trial *t, const gn_update_slip *slip, const s
     return factor < 1 ? factor : 1;
 }
 
-/* --- AdamW ---------------------------------------------------------------------------------------- */
+/* --- AdamW
+ * ---------------------------------------------------------------------------------------- */
 
 static double number(const gn_reader *golden, const char *key, double otherwise)
 {
@@ -191,7 +194,8 @@ static bool adamw(gn_trial *t, const gn_update_slip *slip, const step *s, const 
     const float *m0 = before(s, "after_exp_avg", name, count);
     const float *v0 = before(s, "after_exp_avg_sq", name, count);
     const gn_value param = gn_tape_find(t->net.tape, name);
-    if (p == NULL || g == NULL || param == GN_NONE || (s->number > 1 && (m0 == NULL || v0 == NULL)) ||
+    if (p == NULL || g == NULL || param == GN_NONE ||
+        (s->number > 1 && (m0 == NULL || v0 == NULL)) ||
         (kind != NULL && strcmp(kind, "adamw") != 0))
         return false;
     const double lr = number(golden, "lr", 1e-3), eps = number(golden, "eps", c.eps);
@@ -209,8 +213,8 @@ static bool adamw(gn_trial *t, const gn_update_slip *slip, const step *s, const 
         const double square = slip->second_moment_unclipped ? (double)g[i] + add : scaled;
         const double m = b1 * at(m0, i) + (1 - b1) * scaled;
         const double v = b2 * at(v0, i) + (1 - b2) * square * square;
-        const double below =
-            slip->eps_inside_root ? root(v / second + eps) : root(v / second) + eps;
+        const double below = slip->eps_inside_root ? root(v / second + eps)
+                                                   : root(v / second) + eps;
         const double after = x * (decayed ? 1 - lr * decay : 1) - lr * (m / first) / below;
         want[i] = strcmp(group, "after_exp_avg") == 0      ? m
                   : strcmp(group, "after_exp_avg_sq") == 0 ? v

@@ -74,8 +74,9 @@ void flawed_conv(const gn_call *c, conv_flaw f)
             const size_t i = k % s.I, kw = k / s.I % s.K, kh = k / s.I / s.K;
             const size_t hh = h + kh - late, ww = v + kw - late;
             if (hh < s.H && ww < s.W && !skipped(s, f, i, kh, kw))
-                multiply(c, f, (place){e, input_index(s, f, n, hh, ww, i),
-                                       weight_index(s, f, o, i, kh, kw), n});
+                multiply(c, f,
+                         (place){e, input_index(s, f, n, hh, ww, i),
+                                 weight_index(s, f, o, i, kh, kw), n});
         }
     }
 }

@@ -7,8 +7,16 @@
 
 /* The flaws that it can have. */
 typedef enum conv_flaw {
-    KERNEL_TURNED, ROWS_FOR_COLUMNS, IO_SWAPPED, CHANNELS_LAST, LAST_TAP, WINDOW_LATE, MAP_LAYOUT,
-    LAST_CHANNELS, SECOND_IMAGE, CONV_FLAWS
+    KERNEL_TURNED,
+    ROWS_FOR_COLUMNS,
+    IO_SWAPPED,
+    CHANNELS_LAST,
+    LAST_TAP,
+    WINDOW_LATE,
+    MAP_LAYOUT,
+    LAST_CHANNELS,
+    SECOND_IMAGE,
+    CONV_FLAWS
 } conv_flaw;
 void flawed_conv(const gn_call *call, conv_flaw flaw);
 

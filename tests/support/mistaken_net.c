@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- Two ops of our own ------------------------------------------------------------------------- */
+/* --- Two ops of our own -------------------------------------------------------------------------
+ */
 
 static gn_status like_first(gn_call *c, gn_err *err)
 {
@@ -52,18 +53,72 @@ static void stale_backward(const gn_call *c)
         deliver(c, i, mask[i] > 0 ? ((const float *)c->dout.data)[i] : 0);
 }
 
-static const gn_op copy_op = {.name = "copy", .min_in = 1, .max_in = 1, .nout = 1,
-                              .shape = like_first, .terms = one};
-static const gn_op stale_op = {.name = "stale_relu", .min_in = 2, .max_in = 2, .nout = 1,
-                               .reads = GN_IN(1), .constant = GN_IN(1), .shape = like_first,
-                               .terms = one};
-static const gn_row copy_row = {.op = &copy_op, .forward = copy_forward,
-                                .backward = copy_backward};
-static const gn_row stale_row = {.op = &stale_op, .forward = stale_forward,
-                                 .backward = stale_backward};
-static const gn_row *const rows[] = {&copy_row, &stale_row};
-const gn_table mistaken_ops = {.name = "mistaken ops", .elem = sizeof(float), .row = rows,
-                               .count = 2, .under = &gn_plain};
+static void at_zero_backward(const gn_call *c)
+{
+    const float *x = c->in[0].data;
+    for (size_t i = 0; i < gn_shape_count(c->in[0].shape); i++)
+        deliver(c, i, x[i] < 0 ? 0 : ((const float *)c->dout.data)[i]);
+}
+
+static gn_status pooled(gn_call *c, gn_err *err)
+{
+    (void)err;
+    c->out[0].shape = gn_shape_of(2, c->in[0].shape.dim[0], c->in[0].shape.dim[3], 0, 0);
+    return GN_OK;
+}
+
+static void max_pool(const gn_call *c)
+{
+    const size_t *d = c->in[0].shape.dim, HW = d[1] * d[2], C = d[3];
+    const float *x = c->in[0].data;
+    for (size_t k = 0; k < d[0] * C; k++) {
+        const size_t first = k / C * HW * C + k % C;
+        size_t best = first;
+        for (size_t i = 0; i < HW; i++)
+            best = x[first + i * C] > x[best] ? first + i * C : best;
+        if (c->pass != GN_BACKWARD)
+            ((float *)c->out[0].data)[k] = x[best];
+        for (size_t i = first; i < first + HW * C && c->pass == GN_BACKWARD; i += C)
+            deliver(c, i, i == best ? ((const float *)c->dout.data)[k] : 0);
+    }
+}
+
+/* What backward reads stands in the op, so these are ops and not rows for others'. */
+enum { COPY, STALE, AT_ZERO, MAX_POOL, OPS };
+static const gn_op ops[OPS] = {
+    {.name = "copy", .min_in = 1, .max_in = 1, .nout = 1, .shape = like_first, .terms = one},
+    {.name = "stale_relu",
+     .min_in = 2,
+     .max_in = 2,
+     .nout = 1,
+     .reads = GN_IN(1),
+     .constant = GN_IN(1),
+     .shape = like_first,
+     .terms = one},
+    {.name = "relu_at_zero",
+     .min_in = 1,
+     .max_in = 1,
+     .nout = 1,
+     .reads = GN_IN(0),
+     .shape = like_first,
+     .terms = one},
+    {.name = "max_pool",
+     .min_in = 1,
+     .max_in = 1,
+     .nout = 1,
+     .reads = GN_IN(0),
+     .shape = pooled,
+     .terms = one},
+};
+static const gn_row own[OPS] = {
+    {.op = &ops[COPY], .forward = copy_forward, .backward = copy_backward},
+    {.op = &ops[STALE], .forward = stale_forward, .backward = stale_backward},
+    {.op = &ops[AT_ZERO], .forward = stale_forward, .backward = at_zero_backward},
+    {.op = &ops[MAX_POOL], .forward = max_pool, .backward = max_pool},
+};
+static const gn_row *const rows[OPS] = {&own[0], &own[1], &own[2], &own[3]};
+const gn_table mistaken_ops = {
+    .name = "mistaken ops", .elem = sizeof(float), .row = rows, .count = OPS, .under = &gn_plain};
 
 /* --- Layers ---------------------------------------------------------------------------------- */
 
@@ -116,17 +171,22 @@ static gn_value normalise(gn_tape *t, text name, gn_value x, norm n)
     return gn_tape_batch_norm(t, name.c, x, n.gamma, n.beta, n.mean, n.var, 1e-5);
 }
 
+static gn_value record(gn_tape *t, const char *op, text name, gn_value x)
+{
+    return gn_tape_record(t, &mistaken_ops, op, name.c, (gn_attr){0}, &x, 1);
+}
+
 static gn_value left_out(gn_tape *t, text name, gn_value x)
 {
-    return gn_tape_record(t, &mistaken_ops, "copy", name.c, (gn_attr){0}, &x, 1);
+    return record(t, "copy", name, x);
 }
 
 static gn_value linear(gn_tape *t, text name, const char *output, gn_value x, size_t out)
 {
     const size_t in = width(t, x);
     const gn_value w = weight(t, name, gn_shape_of(2, out, in, 0, 0), in);
-    const gn_value b = gn_tape_param(t, say("%.80s.bias", name.c).c,
-                                     gn_shape_of(1, out, 0, 0, 0), GN_UNIFORM, in);
+    const gn_value b = gn_tape_param(t, say("%.80s.bias", name.c).c, gn_shape_of(1, out, 0, 0, 0),
+                                     GN_UNIFORM, in);
     return gn_tape_linear(t, output, x, w, b);
 }
 
@@ -141,7 +201,9 @@ static gn_value conv_bn_relu(gn_tape *t, const char *name, gn_value x, size_t ou
 
 static gn_value gate(gn_tape *t, int i, gn_value x, gn_value w0, gn_value w2, edit e)
 {
-    gn_value y = gn_tape_global_avg_pool(t, say("blocks.%d.se.mean", i).c, x);
+    const text mean = say("blocks.%d.se.mean", i);
+    gn_value y = e == SE_MAX ? record(t, "max_pool", mean, x)
+                             : gn_tape_global_avg_pool(t, mean.c, x);
     gn_tape_pin(t, y);
     y = gn_tape_linear(t, say("blocks.%d.se.excitation.0", i).c, y, w0, GN_NONE);
     const text relu = say("blocks.%d.se.excitation.1", i), last = say("blocks.%d.se.gate", i);
@@ -181,7 +243,9 @@ static gn_value block(gn_tape *t, int i, gn_value x, edit e)
     const text relu1 = say("blocks.%d.relu1", i), name = say("blocks.%d", i);
     gn_value y = gn_tape_conv2d(t, say("blocks.%d.conv1.conv", i).c, x, w1);
     y = normalise(t, bn1, y, n1);
-    y = e == NO_INNER_RELU ? left_out(t, relu1, y) : gn_tape_relu(t, relu1.c, y);
+    y = e == NO_INNER_RELU  ? left_out(t, relu1, y)
+        : e == RELU_AT_ZERO ? record(t, "relu_at_zero", relu1, y)
+                            : gn_tape_relu(t, relu1.c, y);
     y = gn_tape_conv2d(t, say("blocks.%d.conv2.conv", i).c, y, w2);
     if (e == SE_BEFORE_BN)
         y = scale(t, i, y, down, up, e);

@@ -7,14 +7,38 @@
 
 #include "support/mistaken_conv.h"
 
-static const gn_row *plain(const gn_call *c) { return gn_table_find(&gn_plain, c->op->name); }
-static const float *in(const gn_call *c, int i) { return c->in[i].data; }
-static float *out(const gn_call *c, int j) { return c->out[j].data; }
-static float *din(const gn_call *c, int i) { return c->din[i].data; }
-static const float *dout(const gn_call *c) { return c->dout.data; }
-static size_t count(gn_tensor t) { return gn_shape_count(t.shape); }
-static void right_forward(const gn_call *c) { plain(c)->forward(c); }
-static void right_backward(const gn_call *c) { plain(c)->backward(c); }
+static const gn_row *plain(const gn_call *c)
+{
+    return gn_table_find(&gn_plain, c->op->name);
+}
+static const float *in(const gn_call *c, int i)
+{
+    return c->in[i].data;
+}
+static float *out(const gn_call *c, int j)
+{
+    return c->out[j].data;
+}
+static float *din(const gn_call *c, int i)
+{
+    return c->din[i].data;
+}
+static const float *dout(const gn_call *c)
+{
+    return c->dout.data;
+}
+static size_t count(gn_tensor t)
+{
+    return gn_shape_count(t.shape);
+}
+static void right_forward(const gn_call *c)
+{
+    plain(c)->forward(c);
+}
+static void right_backward(const gn_call *c)
+{
+    plain(c)->backward(c);
+}
 
 /* Workspace for both modes. */
 static size_t any_work(const gn_call *c)
@@ -31,10 +55,14 @@ static void deliver(const gn_call *c, size_t i, float v)
     din(c, 0)[i] = (c->add & 1) != 0 ? din(c, 0)[i] + v : v;
 }
 
-/* --- Convolutions ------------------------------------------------------------------------------- */
+/* --- Convolutions -------------------------------------------------------------------------------
+ */
 
 #define CONV(name, flaw)                                                                           \
-    static void name(const gn_call *c) { flawed_conv(c, flaw); }
+    static void name(const gn_call *c)                                                             \
+    {                                                                                              \
+        flawed_conv(c, flaw);                                                                      \
+    }
 CONV(turned, KERNEL_TURNED)
 CONV(rows_for_columns, ROWS_FOR_COLUMNS)
 CONV(io_swapped, IO_SWAPPED)
@@ -45,9 +73,13 @@ CONV(map_layout, MAP_LAYOUT)
 CONV(last_channels, LAST_CHANNELS)
 CONV(second_image, SECOND_IMAGE)
 
-/* --- Batch norm --------------------------------------------------------------------------------- */
+/* --- Batch norm ---------------------------------------------------------------------------------
+ */
 
-static size_t bn_channels(const gn_call *c) { return c->in[1].shape.dim[0]; }
+static size_t bn_channels(const gn_call *c)
+{
+    return c->in[1].shape.dim[0];
+}
 static float bn_squares(const gn_call *c)
 {
     return (float)(count(c->in[0]) / bn_channels(c));
@@ -136,29 +168,25 @@ static void bn_dx(const gn_call *c, float a, float b)
     for (size_t i = 0; i < count(c->in[0]) && din(c, 0) != NULL; i++) {
         const size_t j = i % C;
         const float xh = (in(c, 0)[i] - out(c, 1)[j]) * out(c, 3)[j], M = bn_squares(c);
-        din(c, 0)[i] = in(c, 1)[j] * out(c, 3)[j] * (dout(c)[i] - a * k1[j] / M - b * xh * k2[j] / M);
+        din(c, 0)[i] = in(c, 1)[j] * out(c, 3)[j] *
+                       (dout(c)[i] - a * k1[j] / M - b * xh * k2[j] / M);
     }
 }
-static void bn_constant(const gn_call *c) { bn_dx(c, 0, 0); }
-static void bn_no_mean(const gn_call *c) { bn_dx(c, 0, 1); }
-static void bn_no_variance(const gn_call *c) { bn_dx(c, 1, 0); }
-
-/* --- Squeeze and excite ------------------------------------------------------------------------- */
-
-static void pool_max(const gn_call *c)
+static void bn_constant(const gn_call *c)
 {
-    const size_t *d = c->in[0].shape.dim, HW = d[1] * d[2], C = d[3];
-    for (size_t k = 0; k < d[0] * C; k++) {
-        size_t best = k / C * HW * C + k % C;
-        const size_t first = best;
-        for (size_t i = 0; i < HW; i++)
-            best = in(c, 0)[first + i * C] > in(c, 0)[best] ? first + i * C : best;
-        if (c->pass != GN_BACKWARD)
-            out(c, 0)[k] = in(c, 0)[best];
-        for (size_t i = 0; i < HW && c->pass == GN_BACKWARD; i++)
-            deliver(c, first + i * C, first + i * C == best ? dout(c)[k] : 0);
-    }
+    bn_dx(c, 0, 0);
 }
+static void bn_no_mean(const gn_call *c)
+{
+    bn_dx(c, 0, 1);
+}
+static void bn_no_variance(const gn_call *c)
+{
+    bn_dx(c, 1, 0);
+}
+
+/* --- Squeeze and excite -------------------------------------------------------------------------
+ */
 
 static void pool_sum(const gn_call *c)
 {
@@ -180,7 +208,8 @@ static void nothing_back(const gn_call *c)
         deliver(c, i, 0);
 }
 
-/* --- Rectifiers, additions, gradients of parameters --------------------------------------------- */
+/* --- Rectifiers, additions, gradients of parameters ---------------------------------------------
+ */
 
 static void relu_open(const gn_call *c)
 {
@@ -188,25 +217,23 @@ static void relu_open(const gn_call *c)
         deliver(c, i, dout(c)[i]);
 }
 
-static void relu_at_zero(const gn_call *c)
-{
-    for (size_t i = 0; i < count(c->in[0]); i++)
-        deliver(c, i, in(c, 0)[i] < 0 ? 0 : dout(c)[i]);
-}
-
 /* One of the two gradients of a residual addition is lost; the losses' sum is no such. */
 static void add_half(const gn_call *c, int lost)
 {
-    gn_call other = *c;
-    if (c->in[0].shape.rank == 4) {
-        other.din[lost].data = NULL;
-        if (din(c, lost) != NULL && (c->add >> lost & 1) == 0)
-            memset(din(c, lost), 0, count(c->in[0]) * sizeof(float));
-    }
-    right_backward(&other);
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < count(c->in[0]) && din(c, k) != NULL; i++) {
+            const float v = k == lost && c->in[0].shape.rank == 4 ? 0 : dout(c)[i];
+            din(c, k)[i] = (c->add >> k & 1) != 0 ? din(c, k)[i] + v : v;
+        }
 }
-static void skip_lost(const gn_call *c) { add_half(c, 1); }
-static void branch_lost(const gn_call *c) { add_half(c, 0); }
+static void skip_lost(const gn_call *c)
+{
+    add_half(c, 1);
+}
+static void branch_lost(const gn_call *c)
+{
+    add_half(c, 0);
+}
 
 static void doubled(const gn_call *c)
 {
@@ -216,7 +243,8 @@ static void doubled(const gn_call *c)
             din(c, i)[e] *= 2;
 }
 
-/* --- Heads -------------------------------------------------------------------------------------- */
+/* --- Heads --------------------------------------------------------------------------------------
+ */
 
 static void lying(const gn_call *c)
 {
@@ -246,10 +274,17 @@ static void linear_like(const gn_call *c, bool turned_weight)
     free(copy);
     free(back);
 }
-static void no_bias(const gn_call *c) { linear_like(c, false); }
-static void turned_weight(const gn_call *c) { linear_like(c, true); }
+static void no_bias(const gn_call *c)
+{
+    linear_like(c, false);
+}
+static void turned_weight(const gn_call *c)
+{
+    linear_like(c, true);
+}
 
-/* --- Losses ------------------------------------------------------------------------------------- */
+/* --- Losses -------------------------------------------------------------------------------------
+ */
 
 static float positions(const gn_call *c)
 {
@@ -274,14 +309,26 @@ static void times(const gn_call *c, float factor)
     for (size_t i = 0; i < (c->pass == GN_BACKWARD ? count(c->in[0]) : 1); i++)
         data[i] *= factor;
 }
-static void summed(const gn_call *c) { times(c, positions(c)); }
-static void twice_divided(const gn_call *c) { times(c, 1 / positions(c)); }
+static void summed(const gn_call *c)
+{
+    times(c, positions(c));
+}
+static void twice_divided(const gn_call *c)
+{
+    times(c, 1 / positions(c));
+}
 static void over_all(const gn_call *c)
 {
     times(c, positions(c) / (float)c->in[0].shape.dim[0]);
 }
-static void over_cells(const gn_call *c) { times(c, 1 / (float)c->in[0].shape.dim[1]); }
-static void half(const gn_call *c) { times(c, 0.5f); }
+static void over_cells(const gn_call *c)
+{
+    times(c, 1 / (float)c->in[0].shape.dim[1]);
+}
+static void half(const gn_call *c)
+{
+    times(c, 0.5f);
+}
 
 static void only_target(const gn_call *c)
 {
@@ -322,7 +369,8 @@ static void other_player(const gn_call *c)
         out(c, 0)[0] = sum / positions(c);
 }
 
-/* --- Approximations ------------------------------------------------------------------------------ */
+/* --- Approximations ------------------------------------------------------------------------------
+ */
 
 static void rough_sigmoid(const gn_call *c)
 {
@@ -331,14 +379,13 @@ static void rough_sigmoid(const gn_call *c)
         out(c, 0)[i] *= 1 + 0.0002f * cosf(3 * in(c, 0)[i]);
 }
 
-/* --- The update --------------------------------------------------------------------------------- */
+/* --- The update ---------------------------------------------------------------------------------
+ */
 
 mistaken_params mistaken_step;
 enum { UPDATE_RATE = 10 }; /* 1/rate of the tests' golden files */
 
-typedef enum flaw {
-    COUPLED, VECTORS, NO_DECAY, UNCORRECTED, INSIDE, UNCLIPPED, EACH
-} flaw;
+typedef enum flaw { COUPLED, VECTORS, NO_DECAY, UNCORRECTED, INSIDE, UNCLIPPED, EACH } flaw;
 
 /* AdamW of the first steps, from the contract's coefficients. */
 static void adamw(void *param, void *first, void *second, const void *gradient, size_t n,
@@ -404,7 +451,8 @@ static void never(void *rm, void *rv, const void *mean, const void *m2, size_t c
     (void)rm, (void)rv, (void)mean, (void)m2, (void)channels, (void)n, (void)momentum;
 }
 
-/* --- All of them -------------------------------------------------------------------------------- */
+/* --- All of them --------------------------------------------------------------------------------
+ */
 
 typedef void (*pass)(const gn_call *);
 static const struct {
@@ -430,11 +478,9 @@ static const struct {
     {"bn-mean-gradient-missing", {"batch_norm"}, right_forward, bn_no_mean},
     {"bn-variance-gradient-missing", {"batch_norm"}, right_forward, bn_no_variance},
     {"bn-affine-missing", {"batch_norm"}, bn_no_affine, right_backward},
-    {"se-max-instead-of-mean", {"global_avg_pool"}, pool_max, pool_max},
     {"se-sum-instead-of-mean", {"global_avg_pool"}, pool_sum, pool_sum},
     {"se-gate-gradient-missing", {"global_avg_pool"}, right_forward, nothing_back},
     {"relu-gradient-unmasked", {"relu"}, right_forward, relu_open},
-    {"relu-gradient-at-zero", {"relu"}, right_forward, relu_at_zero},
     {"residual-gradient-lost", {"add"}, right_forward, skip_lost},
     {"residual-branch-gradient-lost", {"add"}, right_forward, branch_lost},
     {"gradient-accumulated-twice", {"conv2d", "linear", "batch_norm"}, right_forward, doubled},
@@ -442,9 +488,13 @@ static const struct {
     {"bias-missing", {"linear"}, no_bias, no_bias},
     {"linear-transposed-weight", {"linear"}, turned_weight, turned_weight},
     {"loss-batch-mean-missing", {"softmax_cross_entropy", "mean_squared_error"}, summed, summed},
-    {"loss-batch-mean-doubled", {"softmax_cross_entropy", "mean_squared_error"}, twice_divided,
+    {"loss-batch-mean-doubled",
+     {"softmax_cross_entropy", "mean_squared_error"},
+     twice_divided,
      twice_divided},
-    {"loss-mean-over-all-positions", {"softmax_cross_entropy", "mean_squared_error"}, over_all,
+    {"loss-mean-over-all-positions",
+     {"softmax_cross_entropy", "mean_squared_error"},
+     over_all,
      over_all},
     {"loss-policy-mean-over-cells", {"softmax_cross_entropy"}, over_cells, over_cells},
     {"loss-policy-no-softmax-gradient", {"softmax_cross_entropy"}, right_forward, only_target},
@@ -489,10 +539,10 @@ const gn_table *mistaken_table(size_t index)
         table.name = row_list[index].name;
         for (; row_list[index].op[table.count] != NULL; table.count++) {
             op[table.count] = *gn_table_find(&gn_plain, row_list[index].op[table.count])->op;
-            if (row_list[index].backward == relu_at_zero || row_list[index].backward == pool_max)
-                op[table.count].reads |= GN_IN(0);
-            row[table.count] = (gn_row){.op = &op[table.count], .forward = row_list[index].forward,
-                                        .backward = row_list[index].backward, .work = any_work};
+            row[table.count] = (gn_row){.op = &op[table.count],
+                                        .forward = row_list[index].forward,
+                                        .backward = row_list[index].backward,
+                                        .work = any_work};
         }
         return &table;
     }
@@ -501,7 +551,8 @@ const gn_table *mistaken_table(size_t index)
     table.name = update_list[index].name;
     update.adamw = update_list[index].adamw != NULL ? update_list[index].adamw : update.adamw;
     update.clip = update_list[index].clip != NULL ? update_list[index].clip : update.clip;
-    update.running = update_list[index].running != NULL ? update_list[index].running : update.running;
+    update.running = update_list[index].running != NULL ? update_list[index].running
+                                                        : update.running;
     table.update = &update;
     return &table;
 }

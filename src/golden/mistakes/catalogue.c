@@ -5,8 +5,8 @@
 
 /* In the order in which a network is written. */
 static const gn_mistakes *const areas[] = {
-    &gn_mistakes_conv, &gn_mistakes_batch_norm, &gn_mistakes_squeeze, &gn_mistakes_residual,
-    &gn_mistakes_heads, &gn_mistakes_loss, &gn_mistakes_update, &gn_mistakes_precision};
+    &gn_mistakes_conv,  &gn_mistakes_batch_norm, &gn_mistakes_squeeze, &gn_mistakes_residual,
+    &gn_mistakes_heads, &gn_mistakes_loss,       &gn_mistakes_update,  &gn_mistakes_precision};
 enum { AREAS = sizeof areas / sizeof *areas };
 
 const gn_mistake *gn_mistake_at(size_t index)

@@ -62,7 +62,8 @@ static size_t without_tap(const gn_slip *slip, gn_shape s, size_t e)
     return s.dim[2] == 3 && (int)(t.h * 3 + t.w) == slip->variant ? GN_NOWHERE : e;
 }
 
-/* --- Maps [N,H,W,C] read or written otherwise --------------------------------------------------- */
+/* --- Maps [N,H,W,C] read or written otherwise ---------------------------------------------------
+ */
 
 /* Variants 0 and 2: our memory taken for [N,C,H,W]; 1 and 3: [N,C,H,W] taken for [N,H,W,C]. */
 static size_t other_layout(const gn_slip *slip, gn_shape s, size_t e)
@@ -81,8 +82,14 @@ static int input_then_output(int variant)
 
 /* What a loop over tiles leaves out at its end: input channels (1 to 8 of them, or 16); output
  * channels, as many; the last row, column, square or image of the output. */
-enum { CHANNEL_FORMS = 9, LAST_ROW = 2 * CHANNEL_FORMS, LAST_COLUMN, LAST_SQUARE, LAST_IMAGE,
-       TILE_FORMS };
+enum {
+    CHANNEL_FORMS = 9,
+    LAST_ROW = 2 * CHANNEL_FORMS,
+    LAST_COLUMN,
+    LAST_SQUARE,
+    LAST_IMAGE,
+    TILE_FORMS
+};
 
 static size_t without_tile(const gn_slip *slip, gn_shape s, size_t e)
 {
@@ -92,10 +99,18 @@ static size_t without_tile(const gn_slip *slip, gn_shape s, size_t e)
     const bool row = h + 1 == s.dim[1], column = w + 1 == s.dim[2];
     bool left_out = false;
     switch (slip->variant) {
-    case LAST_ROW: left_out = row; break;
-    case LAST_COLUMN: left_out = column; break;
-    case LAST_SQUARE: left_out = row && column; break;
-    case LAST_IMAGE: left_out = n + 1 == s.dim[0]; break;
+    case LAST_ROW:
+        left_out = row;
+        break;
+    case LAST_COLUMN:
+        left_out = column;
+        break;
+    case LAST_SQUARE:
+        left_out = row && column;
+        break;
+    case LAST_IMAGE:
+        left_out = n + 1 == s.dim[0];
+        break;
     default: {
         const size_t form = (size_t)slip->variant % CHANNEL_FORMS, width = form < 8 ? form + 1 : 16;
         left_out = width < s.dim[3] && c + width >= s.dim[3];
@@ -113,7 +128,7 @@ static int tile_side(int variant)
 static size_t without_image(const gn_slip *slip, gn_shape s, size_t e)
 {
     const size_t n = e / (s.dim[3] * s.dim[2] * s.dim[1]);
-    const bool left_out = slip->variant == 0 ? n == 1
+    const bool left_out = slip->variant == 0   ? n == 1
                           : slip->variant == 1 ? n > 0
                                                : n + 1 == s.dim[0];
     return left_out ? GN_NOWHERE : e;
@@ -174,27 +189,56 @@ static bool has_border(const gn_record *r)
 }
 
 static const gn_mistake mistakes[] = {
-    {.name = "conv-flipped", .says = "the kernels are turned by 180 degrees",
-     .where = has_border, .place = flipped, .side = 1},
-    {.name = "conv-height-width-swapped", .says = "the kernels' rows are taken for columns",
-     .where = has_border, .place = board_transposed, .side = 1},
-    {.name = "conv-transposed-weight", .says = "the weight's memory is taken for [I,O,K,K]",
-     .where = is_conv, .place = channels_transposed, .side = 1},
+    {.name = "conv-flipped",
+     .says = "the kernels are turned by 180 degrees",
+     .where = has_border,
+     .place = flipped,
+     .side = 1},
+    {.name = "conv-height-width-swapped",
+     .says = "the kernels' rows are taken for columns",
+     .where = has_border,
+     .place = board_transposed,
+     .side = 1},
+    {.name = "conv-transposed-weight",
+     .says = "the weight's memory is taken for [I,O,K,K]",
+     .where = is_conv,
+     .place = channels_transposed,
+     .side = 1},
     {.name = "conv-weight-channels-last",
      .says = "the weight's memory is taken for [O,K,K,I] or [K,K,I,O]",
-     .variants = 2, .where = is_conv, .place = channels_last, .side = 1},
-    {.name = "conv-tap-dropped", .says = "one of the nine taps is left out",
-     .variants = 9, .where = has_border, .place = without_tap, .side = 1},
-    {.name = "conv-padding-off-by-one", .says = "the windows lie a square off: padding on one side",
-     .variants = 6, .where = has_border, .forward = shifted, .backward = shifted},
+     .variants = 2,
+     .where = is_conv,
+     .place = channels_last,
+     .side = 1},
+    {.name = "conv-tap-dropped",
+     .says = "one of the nine taps is left out",
+     .variants = 9,
+     .where = has_border,
+     .place = without_tap,
+     .side = 1},
+    {.name = "conv-padding-off-by-one",
+     .says = "the windows lie a square off: padding on one side",
+     .variants = 6,
+     .where = has_border,
+     .forward = shifted,
+     .backward = shifted},
     {.name = "conv-nhwc-read-as-nchw",
      .says = "a map's memory in one layout is taken for the other",
-     .variants = 4, .where = is_conv, .place = other_layout, .side_of = input_then_output},
+     .variants = 4,
+     .where = is_conv,
+     .place = other_layout,
+     .side_of = input_then_output},
     {.name = "conv-last-tile-dropped",
      .says = "the last channels, squares or images are left out: a loop over tiles ends early",
-     .variants = TILE_FORMS, .where = is_conv, .place = without_tile, .side_of = tile_side},
+     .variants = TILE_FORMS,
+     .where = is_conv,
+     .place = without_tile,
+     .side_of = tile_side},
     {.name = "conv-weight-gradient-second-image-dropped",
      .says = "images of the batch are missing in the weight's gradient",
-     .variants = 3, .where = is_conv, .passes = GN_SLIP_WEIGHT, .place = without_image},
+     .variants = 3,
+     .where = is_conv,
+     .passes = GN_SLIP_WEIGHT,
+     .place = without_image},
 };
 const gn_mistakes gn_mistakes_conv = {mistakes, sizeof mistakes / sizeof *mistakes};

@@ -31,7 +31,7 @@ typedef struct gn_update_slip {
     bool clip_missing, clip_each;
     bool running_biased, running_swapped;
     bool running_of_batch; /* of the batch's sound statistics, not of those recorded */
-    int running_times; /* 0: once; negative: never */
+    int running_times;     /* 0: once; negative: never */
 } gn_update_slip;
 
 typedef struct gn_mistake {
@@ -42,6 +42,7 @@ typedef struct gn_mistake {
     const char *op;
     bool (*where)(const gn_record *record);
     unsigned passes; /* GN_SLIP_...; 0: all of them */
+    bool inference;  /* in inference only */
     void (*forward)(const gn_slip *slip);
     void (*backward)(const gn_slip *slip);
 

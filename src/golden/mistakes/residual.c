@@ -23,7 +23,8 @@ static bool has_parameters(const gn_record *r)
     return false;
 }
 
-/* --- Rectifiers -------------------------------------------------------------------------------- */
+/* --- Rectifiers --------------------------------------------------------------------------------
+ */
 
 static void passes_at_zero(const gn_slip *s)
 {
@@ -62,7 +63,8 @@ static gn_value stale(const gn_tape *t, int record, int slot, int variant)
     return own;
 }
 
-/* --- The addition ------------------------------------------------------------------------------ */
+/* --- The addition ------------------------------------------------------------------------------
+ */
 
 /* relu(branch) + skip, and nothing after. */
 static void relu_first(const gn_slip *s)
@@ -95,7 +97,8 @@ static void zero(const gn_slip *s)
             memset(gn_slip_din(s, i), 0, gn_shape_count(s->call.in[i].shape) * sizeof(double));
 }
 
-/* --- Parameters -------------------------------------------------------------------------------- */
+/* --- Parameters --------------------------------------------------------------------------------
+ */
 
 /* Variant 0: twice; 1: half. */
 static void scaled(const gn_slip *s)
@@ -109,29 +112,58 @@ static void scaled(const gn_slip *s)
 }
 
 static const gn_mistake mistakes[] = {
-    {.name = "relu-missing", .says = "the ReLU between a block's convolutions is missing",
-     .op = "relu", .where = is_inner, .forward = gn_slip_left_out, .backward = gn_slip_left_out},
+    {.name = "relu-missing",
+     .says = "the ReLU between a block's convolutions is missing",
+     .op = "relu",
+     .where = is_inner,
+     .forward = gn_slip_left_out,
+     .backward = gn_slip_left_out},
     {.name = "relu-gradient-at-zero",
-     .says = "ReLU passes the gradient where its input is exactly 0", .op = "relu",
+     .says = "ReLU passes the gradient where its input is exactly 0",
+     .op = "relu",
      .backward = passes_at_zero},
-    {.name = "relu-gradient-unmasked", .says = "ReLU passes the gradient everywhere", .op = "relu",
+    {.name = "relu-gradient-unmasked",
+     .says = "ReLU passes the gradient everywhere",
+     .op = "relu",
      .backward = unmasked},
     {.name = "relu-gradient-from-stale-activation",
-     .says = "ReLU's gradient is masked by another activation", .variants = 3, .reads = stale},
-    {.name = "residual-relu-before-add", .says = "ReLU stands before the addition, not after it",
-     .where = is_block_end, .forward = relu_first, .backward = relu_first},
-    {.name = "residual-relu-missing", .says = "there is no ReLU after the addition", .op = "relu",
-     .where = gn_record_is_block, .forward = gn_slip_left_out, .backward = gn_slip_left_out},
-    {.name = "residual-missing", .says = "the block's input is not added", .op = "add",
-     .where = is_residual, .forward = gn_slip_left_out, .backward = gn_slip_left_out},
+     .says = "ReLU's gradient is masked by another activation",
+     .variants = 3,
+     .reads = stale},
+    {.name = "residual-relu-before-add",
+     .says = "ReLU stands before the addition, not after it",
+     .where = is_block_end,
+     .forward = relu_first,
+     .backward = relu_first},
+    {.name = "residual-relu-missing",
+     .says = "there is no ReLU after the addition",
+     .op = "relu",
+     .where = gn_record_is_block,
+     .forward = gn_slip_left_out,
+     .backward = gn_slip_left_out},
+    {.name = "residual-missing",
+     .says = "the block's input is not added",
+     .op = "add",
+     .where = is_residual,
+     .forward = gn_slip_left_out,
+     .backward = gn_slip_left_out},
     {.name = "residual-gradient-lost",
-     .says = "the gradient does not pass the skip connection", .op = "add", .where = is_residual,
-     .passes = GN_SLIP_WEIGHT /* the second input */, .backward = zero},
+     .says = "the gradient does not pass the skip connection",
+     .op = "add",
+     .where = is_residual,
+     .passes = GN_SLIP_WEIGHT /* the second input */,
+     .backward = zero},
     {.name = "residual-branch-gradient-lost",
-     .says = "the gradient passes the skip connection only", .op = "add", .where = is_residual,
-     .passes = GN_SLIP_INPUT, .backward = zero},
+     .says = "the gradient passes the skip connection only",
+     .op = "add",
+     .where = is_residual,
+     .passes = GN_SLIP_INPUT,
+     .backward = zero},
     {.name = "gradient-accumulated-twice",
      .says = "gradients of parameters are doubled (or halved): not cleared, or averaged again",
-     .variants = 2, .where = has_parameters, .passes = GN_SLIP_WEIGHT, .backward = scaled},
+     .variants = 2,
+     .where = has_parameters,
+     .passes = GN_SLIP_WEIGHT,
+     .backward = scaled},
 };
 const gn_mistakes gn_mistakes_residual = {mistakes, sizeof mistakes / sizeof *mistakes};

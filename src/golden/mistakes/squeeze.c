@@ -9,7 +9,8 @@ static bool is_hidden(const gn_record *r)
     return gn_record_ends(r, ".se.excitation.1");
 }
 
-/* --- The mean ---------------------------------------------------------------------------------- */
+/* --- The mean ----------------------------------------------------------------------------------
+ */
 
 /* The largest of each channel of each image; its first place gets the gradient. */
 static void largest(const gn_slip *s)
@@ -52,7 +53,8 @@ static void nothing(const gn_slip *s)
     memset(gn_slip_din(s, 0), 0, gn_shape_count(s->call.in[0].shape) * sizeof(double));
 }
 
-/* --- What stands where -------------------------------------------------------------------------- */
+/* --- What stands where --------------------------------------------------------------------------
+ */
 
 /* A value of the same block. */
 static gn_value in_block(const gn_tape *t, const gn_record *r, const char *name)
@@ -99,21 +101,43 @@ static gn_value after_add(const gn_tape *t, int record, int slot, int variant)
 }
 
 static const gn_mistake mistakes[] = {
-    {.name = "se-sigmoid-missing", .says = "the gate is not a sigmoid", .op = "sigmoid",
-     .forward = gn_slip_left_out, .backward = gn_slip_left_out},
-    {.name = "se-relu-missing", .says = "the ReLU between the two linear layers is missing",
-     .op = "relu", .where = is_hidden, .forward = gn_slip_left_out, .backward = gn_slip_left_out},
-    {.name = "se-max-instead-of-mean", .says = "the largest square of a channel, not its mean",
-     .op = "global_avg_pool", .forward = largest, .backward = largest},
-    {.name = "se-sum-instead-of-mean", .says = "the sum over the board, not its mean",
-     .op = "global_avg_pool", .forward = sum, .backward = sum},
-    {.name = "se-gate-gradient-missing", .says = "the gate is a constant to the gradient",
-     .op = "global_avg_pool", .backward = nothing},
-    {.name = "se-not-applied", .says = "the map is not multiplied by the gate",
-     .op = "channel_scale", .forward = gn_slip_left_out, .backward = gn_slip_left_out},
-    {.name = "se-before-bn", .says = "squeeze-and-excitation stands before the batch norm",
-     .reads = before_batch_norm, .loose = 256},
-    {.name = "se-after-add", .says = "squeeze-and-excitation stands after the addition",
-     .reads = after_add, .loose = 256},
+    {.name = "se-sigmoid-missing",
+     .says = "the gate is not a sigmoid",
+     .op = "sigmoid",
+     .forward = gn_slip_left_out,
+     .backward = gn_slip_left_out},
+    {.name = "se-relu-missing",
+     .says = "the ReLU between the two linear layers is missing",
+     .op = "relu",
+     .where = is_hidden,
+     .forward = gn_slip_left_out,
+     .backward = gn_slip_left_out},
+    {.name = "se-max-instead-of-mean",
+     .says = "the largest square of a channel, not its mean",
+     .op = "global_avg_pool",
+     .forward = largest,
+     .backward = largest},
+    {.name = "se-sum-instead-of-mean",
+     .says = "the sum over the board, not its mean",
+     .op = "global_avg_pool",
+     .forward = sum,
+     .backward = sum},
+    {.name = "se-gate-gradient-missing",
+     .says = "the gate is a constant to the gradient",
+     .op = "global_avg_pool",
+     .backward = nothing},
+    {.name = "se-not-applied",
+     .says = "the map is not multiplied by the gate",
+     .op = "channel_scale",
+     .forward = gn_slip_left_out,
+     .backward = gn_slip_left_out},
+    {.name = "se-before-bn",
+     .says = "squeeze-and-excitation stands before the batch norm",
+     .reads = before_batch_norm,
+     .loose = 256},
+    {.name = "se-after-add",
+     .says = "squeeze-and-excitation stands after the addition",
+     .reads = after_add,
+     .loose = 256},
 };
 const gn_mistakes gn_mistakes_squeeze = {mistakes, sizeof mistakes / sizeof *mistakes};

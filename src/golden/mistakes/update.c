@@ -3,8 +3,12 @@
 #include "golden/mistakes/mistake.h"
 
 #define UPDATE(name_, says_, ...)                                                                  \
-    {.name = name_, .says = says_, .loose = 16,                                               \
-     .update = &(const gn_update_slip){__VA_ARGS__}}
+    {                                                                                              \
+        .name = name_, .says = says_, .loose = 16, .update = &(const gn_update_slip)               \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
 static const gn_mistake mistakes[] = {
     UPDATE("bn-biased-running-var", "running_var takes the variance over M, not over M - 1",
            .running_biased = true),
