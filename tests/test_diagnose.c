@@ -19,8 +19,7 @@ TestSuite(diagnose, .init = folder_enter, .fini = folder_leave);
 enum { SIZE = 5, CELLS = SIZE * SIZE, BATCH = 4 };
 static const gn_net_config config = {SIZE, 2, 6, GN_DENSE, false};
 
-/* --- Candidates ---------------------------------------------------------------------------------
- */
+/* --- Candidates ------------------------------------------------------------------------------- */
 
 /* Four positions, one without a policy, one without a value: stones by a simple rule. */
 static void fill(gn_games *games)
@@ -193,8 +192,7 @@ Test(diagnose, running_statistics_of_a_recompute)
     expect("bn-updated-twice", (recipe){.twice = true}, 0);
 }
 
-/* --- What is no mistake of the catalogue --------------------------------------------------------
- */
+/* --- What is no mistake of the catalogue ------------------------------------------------------ */
 
 static void expect_nothing(const char *candidate)
 {
@@ -268,8 +266,7 @@ Test(diagnose, two_mistakes_are_told_apart)
     }
 }
 
-/* --- Precision ----------------------------------------------------------------------------------
- */
+/* --- Precision -------------------------------------------------------------------------------- */
 
 static void to_bfloat16(float *data, size_t count)
 {
@@ -306,8 +303,7 @@ Test(diagnose, a_sign_of_zero_is_told_and_no_mistake)
     gn_diagnosis_free(&d);
 }
 
-/* --- The catalogue ------------------------------------------------------------------------------
- */
+/* --- The catalogue ---------------------------------------------------------------------------- */
 
 Test(diagnose, the_catalogue_has_one_name_for_each)
 {

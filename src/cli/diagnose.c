@@ -16,8 +16,7 @@ static void print_catalogue(void)
         printf("%-42s %s\n", gn_mistake_name(i), gn_mistake_says(i));
 }
 
-/* --- As text ------------------------------------------------------------------------------------
- */
+/* --- As text ---------------------------------------------------------------------------------- */
 
 static void print_suspect(const gn_suspect *s)
 {
@@ -81,8 +80,7 @@ static void print_text(const gn_diagnosis *d, bool all)
                                                                 : "nothing wrong");
 }
 
-/* --- As JSON ------------------------------------------------------------------------------------
- */
+/* --- As JSON ---------------------------------------------------------------------------------- */
 
 static void print_json_cause(const gn_cause *c)
 {

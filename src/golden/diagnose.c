@@ -12,9 +12,12 @@
 #include <string.h>
 
 #include "golden/audit.h"
-#include "golden/trial.h"
+#include "golden/explain.h"
 
-static const double u = 0x1p-24, nothing = 1e300;
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
 
 typedef struct diagnosis {
     gn_diagnosis *out;
@@ -52,160 +55,6 @@ static void no_memory(diagnosis *d)
     d->status = gn_fail(d->err, GN_E_NOMEM, "diagnose: no memory for a list of tensors");
 }
 
-/* --- How far off --------------------------------------------------------------------------------
- */
-
-static double size_of(double x)
-{
-    return x < 0 ? -x : x;
-}
-
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
-static double rms(const double *x, size_t count)
-{
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += x[i] * x[i];
-    return __builtin_sqrt(sum / (double)(count > 0 ? count : 1));
-}
-
-/* Error over what is allowed; NaN is far off. */
-static double part(double error, double allowed)
-{
-    if (error == 0)
-        return 0;
-    return error <= nothing && allowed > 0 ? error / allowed : nothing;
-}
-
-/* What a tensor may be off: the judge's evidence, or that of the mistaken sums. */
-typedef struct allowance {
-    const double *bound, *quad; /* quad: NULL where nothing is summed */
-    double more;                /* a mistake that makes numbers larger makes their errors larger */
-    double each;                /* and so much for each element */
-} allowance;
-
-/* The judge's gates with `want` in place of the truth: the largest part of what they allow. */
-static double closeness(const gn_finding *f, const gn_evidence *e, const double *want,
-                        const allowance *a)
-{
-    enum { RMS_GATE = 4, MAX_GATE = 12 };
-    double worst = 0, sum = 0, most = 0, most_same = 0;
-    for (size_t i = 0; i < e->count; i++) {
-        const double error = size_of((double)e->got[i] - want[i]);
-        worst = larger(worst,
-                       part(error, a->more * a->bound[i] + 4 * u * size_of(want[i]) + a->each));
-        if (a->quad == NULL || !(a->quad[i] > 0))
-            continue;
-        const double unit = u * a->quad[i], x = error / unit;
-        sum += x * x;
-        most = larger(most, x);
-        most_same = larger(most_same, size_of((double)e->same[i] - e->want[i]) / unit);
-    }
-    if (a->quad == NULL || f->envelope <= 0)
-        return worst;
-    const double spread = __builtin_sqrt(sum / (double)e->count), allowed = a->more * f->envelope;
-    return larger(worst, larger(part(spread, RMS_GATE * allowed),
-                                part(most, MAX_GATE * allowed + most_same)));
-}
-
-/* An approximation: most elements are off, all of them by a small part. */
-static double approximate(const gn_evidence *e, double roughly)
-{
-    double worst = 0;
-    size_t off = 0;
-    for (size_t i = 0; i < e->count; i++) {
-        const double error = size_of((double)e->got[i] - e->want[i]);
-        worst = larger(worst, part(error, roughly * size_of(e->want[i]) + 4 * e->bound[i]));
-        off += error <= e->bound[i] ? 0 : 1;
-    }
-    return 2 * off > e->count ? worst : nothing;
-}
-
-/* --- Trying the catalogue ------------------------------------------------------------------------
- */
-
-/* Far more than float32 may ever be off from it: not worth a closer look. */
-static bool hopeless(const gn_evidence *e, const double *want)
-{
-    double error = 0, size = 0;
-    for (size_t i = 0; i < e->count; i++) {
-        const double d = (double)e->got[i] - want[i];
-        error += d * d;
-        size += want[i] * want[i];
-    }
-    return !(error <= 1e-6 * size);
-}
-
-/* How far the candidate is off from the tensor just computed with a mistake.  Where that is sums of
- * products, by S and Q of those sums: their terms may stand elsewhere than the sound ones. */
-static double off_by(diagnosis *d, gn_trial *t, const gn_finding *f, const gn_evidence *e,
-                     const double *want)
-{
-    const double before = rms(e->want, e->count), after = rms(want, e->count);
-    const double each = t->mistake->loose * u * after;
-    allowance a = {e->bound, e->quad, larger(1, before > 0 ? after / before : 1), each};
-    if (hopeless(e, want))
-        return nothing;
-    double *bound = malloc(2 * (e->count + 1) * sizeof *bound);
-    if (bound == NULL) {
-        no_memory(d);
-        return nothing;
-    }
-    double *quad = bound + e->count + 1;
-    const double n = (double)e->terms + 2, gamma = n * u / (1 - n * u);
-    if (e->terms > 0 && e->quad != NULL &&
-        gn_trial_again(t, GN_LANE_ABSOLUTE, f->name, bound, e->count) &&
-        gn_trial_again(t, GN_LANE_SQUARE, f->name, quad, e->count)) {
-        for (size_t i = 0; i < e->count; i++) {
-            bound[i] = gamma * bound[i] + n * 0x1p-149;
-            quad[i] = __builtin_sqrt(quad[i]);
-        }
-        a = (allowance){bound, quad, 1, each};
-    }
-    /* No evidence where the sound result were about as near, in such a bound. */
-    const double sound = closeness(f, e, e->want, &a), with = closeness(f, e, want, &a);
-    const double off = with <= sound / 2 ? with : nothing;
-    free(bound);
-    return off;
-}
-
-/* Whether a right tensor would be another with the mistake. */
-static bool contradicts(const gn_evidence *e, const double *want)
-{
-    double other = 0;
-    for (size_t i = 0; i < e->count; i++)
-        other = larger(
-            other, part(size_of(want[i] - e->want[i]), 2 * e->bound[i] + 8 * u * size_of(want[i])));
-    return other > 1;
-}
-
-static double try_one(diagnosis *d, gn_trial *t, size_t index, const gn_finding *f,
-                      const gn_evidence *e, double *want)
-{
-    const gn_mistake *m = gn_mistake_at(index);
-    if (m->by_verdict)
-        return m->verdict == f->verdict ? 0 : nothing;
-    if (m->roughly > 0) {
-        const int k = gn_trial_record(t, f->name);
-        return k != GN_NONE && m->where(gn_tape_record_at(t->net.tape, k))
-                   ? approximate(e, m->roughly)
-                   : nothing;
-    }
-    double least = nothing;
-    for (int v = 0; v < (m->variants > 0 ? m->variants : 1) && d->status == GN_OK; v++) {
-        if (gn_trial_run(t, m, v, f->name, want, e->count)) {
-            const double left = off_by(d, t, f, e, want);
-            least = left < least ? left : least;
-        }
-        d->status = d->status == GN_OK ? t->replay.status : d->status;
-    }
-    return least;
-}
-
 static bool grow(diagnosis *d)
 {
     gn_diagnosis *o = d->out;
@@ -234,7 +83,7 @@ static double *add_suspect(diagnosis *d, const gn_finding *f)
     *s = (gn_suspect){.verdict = f->verdict, .cause = -1};
     memcpy(s->name, f->name, sizeof s->name);
     for (size_t m = 0; m < d->mistakes; m++)
-        d->left[k * d->mistakes + m] = nothing;
+        d->left[k * d->mistakes + m] = GN_UNEXPLAINED;
     return d->left + k * d->mistakes;
 }
 
@@ -269,13 +118,12 @@ static void see(void *user, gn_audit *a, const gn_finding *f, const gn_evidence 
     if (want == NULL)
         no_memory(d);
     if (left != NULL)
-        d->out->suspect[d->out->suspects - 1].off = closeness(
-            f, e, e->want, &(allowance){e->bound, e->quad, 1, 0});
-    for (size_t m = 0; m < d->mistakes && d->status == GN_OK; m++) {
+        d->out->suspect[d->out->suspects - 1].off = gn_off(f, e);
+    for (size_t m = 0; m < d->mistakes && d->status == GN_OK && t->replay.status == GN_OK; m++) {
         if (left != NULL)
-            left[m] = try_one(d, t, m, f, e, want);
+            left[m] = gn_explain(t, gn_mistake_at(m), f, e, want);
         else if (d->asked[m] && gn_trial_run(t, gn_mistake_at(m), 0, f->name, want, e->count))
-            d->contradicted[m] += contradicts(e, want) ? 1 : 0;
+            d->contradicted[m] += gn_contradicts(e, want) ? 1 : 0;
     }
     if (d->status == GN_OK)
         d->status = t->replay.status;
@@ -283,8 +131,7 @@ static void see(void *user, gn_audit *a, const gn_finding *f, const gn_evidence 
     free(want);
 }
 
-/* --- Naming -------------------------------------------------------------------------------------
- */
+/* --- Naming ----------------------------------------------------------------------------------- */
 
 static bool after_step(const gn_suspect *s)
 {
@@ -410,8 +257,7 @@ static void name_all(diagnosis *d, const char *golden, const char *candidate, in
     }
 }
 
-/* --- The whole ----------------------------------------------------------------------------------
- */
+/* --- The whole -------------------------------------------------------------------------------- */
 
 /* A counter that went up by two, or not at all, is what a second update, or none, leaves. */
 static void explain_counter(diagnosis *d, const gn_finding *f, double *left)

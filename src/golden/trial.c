@@ -77,8 +77,7 @@ double *gn_trial_keep(gn_trial *t, size_t count)
     return p;
 }
 
-/* --- What a record reads -----------------------------------------------------------------------
- */
+/* --- What a record reads ---------------------------------------------------------------------- */
 
 static const gn_record *record_at(const gn_trial *t, int k)
 {
@@ -128,8 +127,7 @@ static bool fill(gn_trial *t, int k, int slot, gn_call *call)
     return to->data != NULL;
 }
 
-/* --- Running -----------------------------------------------------------------------------------
- */
+/* --- Running ---------------------------------------------------------------------------------- */
 
 static size_t work_of(const gn_row *row, const gn_call *like)
 {
@@ -207,8 +205,7 @@ static void run(gn_trial *t, int k, gn_call *call, bool hit)
     t->touched = t->touched || hit;
 }
 
-/* --- Outputs -----------------------------------------------------------------------------------
- */
+/* --- Outputs ---------------------------------------------------------------------------------- */
 
 static bool forward(gn_trial *t, int k, int output, double *want)
 {
@@ -241,8 +238,7 @@ static bool forward(gn_trial *t, int k, int output, double *want)
     return true;
 }
 
-/* --- Gradients ---------------------------------------------------------------------------------
- */
+/* --- Gradients -------------------------------------------------------------------------------- */
 
 static bool gradient(gn_trial *t, gn_value v, double *want);
 
@@ -296,8 +292,7 @@ static bool gradient(gn_trial *t, gn_value v, double *want)
     return true;
 }
 
-/* --- Tensors by name ---------------------------------------------------------------------------
- */
+/* --- Tensors by name -------------------------------------------------------------------------- */
 
 typedef enum kind { OUTPUT, MEAN, INVSTD, GRADIENT, UPDATE, OTHER } kind;
 

@@ -63,8 +63,7 @@ static const float *gradient(const gn_trial *t, const step *s, const char *name,
                : own;
 }
 
-/* --- Running statistics --------------------------------------------------------------------------
- */
+/* --- Running statistics ----------------------------------------------------------------------- */
 
 static const char *tail_of(const char *name, const char *tail)
 {
@@ -127,8 +126,7 @@ static bool running(gn_trial *t, const gn_update_slip *slip, const char *name, d
     return true;
 }
 
-/* --- Clipping ------------------------------------------------------------------------------------
- */
+/* --- Clipping --------------------------------------------------------------------------------- */
 
 static double squares(const float *g, size_t count)
 {

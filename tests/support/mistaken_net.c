@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- Two ops of our own -------------------------------------------------------------------------
- */
+/* --- Two ops of our own ----------------------------------------------------------------------- */
 
 static gn_status like_first(gn_call *c, gn_err *err)
 {
@@ -120,7 +119,7 @@ static const gn_row *const rows[OPS] = {&own[0], &own[1], &own[2], &own[3]};
 const gn_table mistaken_ops = {
     .name = "mistaken ops", .elem = sizeof(float), .row = rows, .count = OPS, .under = &gn_plain};
 
-/* --- Layers ---------------------------------------------------------------------------------- */
+/* --- Layers ----------------------------------------------------------------------------------- */
 
 typedef struct text {
     char c[96];

@@ -55,8 +55,7 @@ static void deliver(const gn_call *c, size_t i, float v)
     din(c, 0)[i] = (c->add & 1) != 0 ? din(c, 0)[i] + v : v;
 }
 
-/* --- Convolutions -------------------------------------------------------------------------------
- */
+/* --- Convolutions ----------------------------------------------------------------------------- */
 
 #define CONV(name, flaw)                                                                           \
     static void name(const gn_call *c)                                                             \
@@ -73,8 +72,7 @@ CONV(map_layout, MAP_LAYOUT)
 CONV(last_channels, LAST_CHANNELS)
 CONV(second_image, SECOND_IMAGE)
 
-/* --- Batch norm ---------------------------------------------------------------------------------
- */
+/* --- Batch norm ------------------------------------------------------------------------------- */
 
 static size_t bn_channels(const gn_call *c)
 {
@@ -185,8 +183,7 @@ static void bn_no_variance(const gn_call *c)
     bn_dx(c, 1, 0);
 }
 
-/* --- Squeeze and excite -------------------------------------------------------------------------
- */
+/* --- Squeeze and excite ----------------------------------------------------------------------- */
 
 static void pool_sum(const gn_call *c)
 {
@@ -208,8 +205,7 @@ static void nothing_back(const gn_call *c)
         deliver(c, i, 0);
 }
 
-/* --- Rectifiers, additions, gradients of parameters ---------------------------------------------
- */
+/* --- Rectifiers, additions, gradients of parameters ------------------------------------------- */
 
 static void relu_open(const gn_call *c)
 {
@@ -243,8 +239,7 @@ static void doubled(const gn_call *c)
             din(c, i)[e] *= 2;
 }
 
-/* --- Heads --------------------------------------------------------------------------------------
- */
+/* --- Heads ------------------------------------------------------------------------------------ */
 
 static void lying(const gn_call *c)
 {
@@ -283,8 +278,7 @@ static void turned_weight(const gn_call *c)
     linear_like(c, true);
 }
 
-/* --- Losses -------------------------------------------------------------------------------------
- */
+/* --- Losses ----------------------------------------------------------------------------------- */
 
 static float positions(const gn_call *c)
 {
@@ -369,8 +363,7 @@ static void other_player(const gn_call *c)
         out(c, 0)[0] = sum / positions(c);
 }
 
-/* --- Approximations ------------------------------------------------------------------------------
- */
+/* --- Approximations --------------------------------------------------------------------------- */
 
 static void rough_sigmoid(const gn_call *c)
 {
@@ -379,80 +372,7 @@ static void rough_sigmoid(const gn_call *c)
         out(c, 0)[i] *= 1 + 0.0002f * cosf(3 * in(c, 0)[i]);
 }
 
-/* --- The update ---------------------------------------------------------------------------------
- */
-
-mistaken_params mistaken_step;
-enum { UPDATE_RATE = 10 }; /* 1/rate of the tests' golden files */
-
-typedef enum flaw { COUPLED, VECTORS, NO_DECAY, UNCORRECTED, INSIDE, UNCLIPPED, EACH } flaw;
-
-/* AdamW of the first steps, from the contract's coefficients. */
-static void adamw(void *param, void *first, void *second, const void *gradient, size_t n,
-                  double coef, const gn_adamw *a, flaw f)
-{
-    float *p = param, *m = first, *v = second, norm = 0;
-    const float *g = gradient;
-    const bool vector = mistaken_step.rank[mistaken_step.next++ % mistaken_step.count] < 2;
-    const bool no_decay = f == NO_DECAY || f == COUPLED || (f == VECTORS && vector);
-    for (size_t i = 0; i < n; i++)
-        norm += g[i] * g[i];
-    norm = sqrtf(norm) + 1e-6f;
-    const float c = f == EACH ? (norm > 1 ? 1 / norm : 1) : (float)coef;
-    const float rate = f == UNCORRECTED ? 1.0f / UPDATE_RATE : (float)a->rate;
-    const float c2 = f == UNCORRECTED ? 1 : (float)a->correction2;
-    for (size_t i = 0; i < n; i++) {
-        const float add = f == COUPLED ? 1e-4f * p[i] : 0, gm = g[i] * c + add;
-        const float gv = f == UNCLIPPED ? g[i] : gm;
-        m[i] = (float)a->beta1 * m[i] + (float)a->rest1 * gm;
-        v[i] = (float)a->beta2 * v[i] + (float)a->rest2 * gv * gv;
-        const float root = f == INSIDE ? sqrtf(v[i] / (c2 * c2) + 1e-8f) : sqrtf(v[i]) / c2 + 1e-8f;
-        p[i] = (no_decay ? p[i] : p[i] * (float)a->decay) - rate * m[i] / root;
-    }
-}
-#define ADAMW(name, flaw)                                                                          \
-    static void name(void *p, void *m, void *v, const void *g, size_t n, double c,                 \
-                     const gn_adamw *a)                                                            \
-    {                                                                                              \
-        adamw(p, m, v, g, n, c, a, flaw);                                                          \
-    }
-ADAMW(coupled, COUPLED)
-ADAMW(vectors, VECTORS)
-ADAMW(no_decay, NO_DECAY)
-ADAMW(uncorrected, UNCORRECTED)
-ADAMW(inside, INSIDE)
-ADAMW(unclipped, UNCLIPPED)
-ADAMW(each, EACH)
-
-static double no_clip(double *sums, size_t n, double most, double *norm)
-{
-    gn_plain.update->clip(sums, n, most, norm);
-    return 1;
-}
-
-static void biased(void *rm, void *rv, const void *mean, const void *m2, size_t channels, size_t n,
-                   double momentum)
-{
-    float scaled[64];
-    for (size_t c = 0; c < channels; c++)
-        scaled[c] = ((const float *)m2)[c] * (float)(n - 1) / (float)n;
-    gn_plain.update->running(rm, rv, mean, scaled, channels, n, momentum);
-}
-
-static void swapped(void *rm, void *rv, const void *mean, const void *m2, size_t channels, size_t n,
-                    double momentum)
-{
-    gn_plain.update->running(rm, rv, mean, m2, channels, n, 1 - momentum);
-}
-
-static void never(void *rm, void *rv, const void *mean, const void *m2, size_t channels, size_t n,
-                  double momentum)
-{
-    (void)rm, (void)rv, (void)mean, (void)m2, (void)channels, (void)n, (void)momentum;
-}
-
-/* --- All of them --------------------------------------------------------------------------------
- */
+/* --- All of them ------------------------------------------------------------------------------ */
 
 typedef void (*pass)(const gn_call *);
 static const struct {
@@ -505,54 +425,22 @@ static const struct {
 };
 enum { ROWS = sizeof row_list / sizeof *row_list };
 
-static const struct {
-    const char *name;
-    void (*adamw)(void *, void *, void *, const void *, size_t, double, const gn_adamw *);
-    double (*clip)(double *, size_t, double, double *);
-    void (*running)(void *, void *, const void *, const void *, size_t, size_t, double);
-} update_list[] = {
-    {.name = "bn-biased-running-var", .running = biased},
-    {.name = "bn-momentum-swapped", .running = swapped},
-    {.name = "bn-not-updated", .running = never},
-    {.name = "decay-coupled", .adamw = coupled},
-    {.name = "decay-skipped-on-1d", .adamw = vectors},
-    {.name = "decay-missing", .adamw = no_decay},
-    {.name = "adam-no-bias-correction", .adamw = uncorrected},
-    {.name = "adam-eps-inside-root", .adamw = inside},
-    {.name = "adam-second-moment-of-clipped-missing", .adamw = unclipped},
-    {.name = "clip-per-tensor", .adamw = each},
-    {.name = "clip-missing", .clip = no_clip},
-};
-enum { UPDATES = sizeof update_list / sizeof *update_list };
-
 const gn_table *mistaken_table(size_t index)
 {
     static gn_op op[4];
     static gn_row row[4];
     static const gn_row *list[4] = {&row[0], &row[1], &row[2], &row[3]};
-    static gn_update update;
     static gn_table table;
-    table = (gn_table){.elem = sizeof(float), .under = &gn_plain, .row = list};
-    if (index >= ROWS + UPDATES)
-        return NULL;
-    if (index < ROWS) {
-        table.name = row_list[index].name;
-        for (; row_list[index].op[table.count] != NULL; table.count++) {
-            op[table.count] = *gn_table_find(&gn_plain, row_list[index].op[table.count])->op;
-            row[table.count] = (gn_row){.op = &op[table.count],
-                                        .forward = row_list[index].forward,
-                                        .backward = row_list[index].backward,
-                                        .work = any_work};
-        }
-        return &table;
+    if (index >= ROWS)
+        return mistaken_update(index - ROWS);
+    table = (gn_table){
+        .name = row_list[index].name, .elem = sizeof(float), .under = &gn_plain, .row = list};
+    for (; row_list[index].op[table.count] != NULL; table.count++) {
+        op[table.count] = *gn_table_find(&gn_plain, row_list[index].op[table.count])->op;
+        row[table.count] = (gn_row){.op = &op[table.count],
+                                    .forward = row_list[index].forward,
+                                    .backward = row_list[index].backward,
+                                    .work = any_work};
     }
-    index -= ROWS;
-    update = *gn_plain.update;
-    table.name = update_list[index].name;
-    update.adamw = update_list[index].adamw != NULL ? update_list[index].adamw : update.adamw;
-    update.clip = update_list[index].clip != NULL ? update_list[index].clip : update.clip;
-    update.running = update_list[index].running != NULL ? update_list[index].running
-                                                        : update.running;
-    table.update = &update;
     return &table;
 }

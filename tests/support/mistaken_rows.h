@@ -9,7 +9,10 @@
  * last. */
 const gn_table *mistaken_table(size_t index);
 
-/* Sizes of the parameters in their order, for updates that tell one from another. */
+/* Those of the update alone. */
+const gn_table *mistaken_update(size_t index);
+
+/* Ranks of the parameters in their order, for updates that tell one from another. */
 typedef struct mistaken_params {
     int rank[128];
     int count, next;

@@ -67,7 +67,7 @@ static void backward(const gn_slip *s, double a, double (*b)(const gn_slip *, si
     }
 }
 
-/* --- eps ------------------------------------------------------------------------------------- */
+/* --- eps -------------------------------------------------------------------------------------- */
 
 static void other_eps(const gn_slip *s)
 {
@@ -112,7 +112,7 @@ static void eps_outside_back(const gn_slip *s)
     backward(s, 1, outside_slope);
 }
 
-/* --- Statistics ------------------------------------------------------------------------------ */
+/* --- Statistics ------------------------------------------------------------------------------- */
 
 static void unbiased(const gn_slip *s)
 {

@@ -27,7 +27,7 @@ size_t gn_mistake_count(void)
     return count;
 }
 
-/* --- Records --------------------------------------------------------------------------------- */
+/* --- Records ---------------------------------------------------------------------------------- */
 
 bool gn_record_is(const gn_record *r, const char *op)
 {
@@ -56,7 +56,7 @@ bool gn_mistake_hits(const gn_mistake *m, const gn_record *r, gn_pass pass, int 
            (m->op == NULL || gn_record_is(r, m->op)) && (m->where == NULL || m->where(r));
 }
 
-/* --- Calls ----------------------------------------------------------------------------------- */
+/* --- Calls ------------------------------------------------------------------------------------ */
 
 const double *gn_slip_in(const gn_slip *s, int input)
 {

@@ -62,8 +62,7 @@ static size_t without_tap(const gn_slip *slip, gn_shape s, size_t e)
     return s.dim[2] == 3 && (int)(t.h * 3 + t.w) == slip->variant ? GN_NOWHERE : e;
 }
 
-/* --- Maps [N,H,W,C] read or written otherwise ---------------------------------------------------
- */
+/* --- Maps [N,H,W,C] read or written otherwise ------------------------------------------------- */
 
 /* Variants 0 and 2: our memory taken for [N,C,H,W]; 1 and 3: [N,C,H,W] taken for [N,H,W,C]. */
 static size_t other_layout(const gn_slip *slip, gn_shape s, size_t e)

@@ -85,7 +85,7 @@ bool gn_mistake_hits(const gn_mistake *mistake, const gn_record *record, gn_pass
 /* Runs the record's pass with the mistake. */
 void gn_mistake_run(const gn_mistake *mistake, const gn_slip *slip);
 
-/* --- For the areas --------------------------------------------------------------------------- */
+/* --- For the areas ---------------------------------------------------------------------------- */
 
 /* Parts of a call as numbers. */
 const double *gn_slip_in(const gn_slip *slip, int input);

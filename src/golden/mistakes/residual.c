@@ -23,8 +23,7 @@ static bool has_parameters(const gn_record *r)
     return false;
 }
 
-/* --- Rectifiers --------------------------------------------------------------------------------
- */
+/* --- Rectifiers ------------------------------------------------------------------------------- */
 
 static void passes_at_zero(const gn_slip *s)
 {
@@ -63,8 +62,7 @@ static gn_value stale(const gn_tape *t, int record, int slot, int variant)
     return own;
 }
 
-/* --- The addition ------------------------------------------------------------------------------
- */
+/* --- The addition ----------------------------------------------------------------------------- */
 
 /* relu(branch) + skip, and nothing after. */
 static void relu_first(const gn_slip *s)
@@ -97,8 +95,7 @@ static void zero(const gn_slip *s)
             memset(gn_slip_din(s, i), 0, gn_shape_count(s->call.in[i].shape) * sizeof(double));
 }
 
-/* --- Parameters --------------------------------------------------------------------------------
- */
+/* --- Parameters ------------------------------------------------------------------------------- */
 
 /* Variant 0: twice; 1: half. */
 static void scaled(const gn_slip *s)

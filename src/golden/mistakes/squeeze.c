@@ -9,8 +9,7 @@ static bool is_hidden(const gn_record *r)
     return gn_record_ends(r, ".se.excitation.1");
 }
 
-/* --- The mean ----------------------------------------------------------------------------------
- */
+/* --- The mean --------------------------------------------------------------------------------- */
 
 /* The largest of each channel of each image; its first place gets the gradient. */
 static void largest(const gn_slip *s)
@@ -53,8 +52,7 @@ static void nothing(const gn_slip *s)
     memset(gn_slip_din(s, 0), 0, gn_shape_count(s->call.in[0].shape) * sizeof(double));
 }
 
-/* --- What stands where --------------------------------------------------------------------------
- */
+/* --- What stands where ------------------------------------------------------------------------ */
 
 /* A value of the same block. */
 static gn_value in_block(const gn_tape *t, const gn_record *r, const char *name)
