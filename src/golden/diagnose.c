@@ -147,7 +147,8 @@ static bool inside(const diagnosis *d, size_t mistake, size_t suspect)
 static bool explains(const diagnosis *d, size_t mistake, size_t suspect)
 {
     const gn_update_slip *slip = gn_mistake_at(mistake)->update;
-    bool alone = slip != NULL && slip->running_of_batch && after_step(&d->out->suspect[suspect]);
+    bool alone = slip != NULL && (slip->running_of_batch || slip->idle) &&
+                 after_step(&d->out->suspect[suspect]);
     for (size_t k = 0; k < d->out->suspects && alone; k++)
         alone = after_step(&d->out->suspect[k]) || !inside(d, mistake, k);
     return inside(d, mistake, suspect) && !alone;
@@ -271,6 +272,20 @@ static void explain_counter(diagnosis *d, const gn_finding *f, double *left)
     }
 }
 
+/* No moments of a parameter that has no gradient, if that is the mistake. */
+static void explain_moments(const diagnosis *d, const gn_finding *f, double *left)
+{
+    const char *name = strchr(f->name, '/');
+    if (strncmp(f->name, "after_exp_avg", 13) != 0 || name == NULL)
+        return;
+    for (size_t k = 0; k < d->out->suspects; k++)
+        for (size_t m = 0; m < d->mistakes; m++)
+            if (gn_mistake_at(m)->update != NULL && gn_mistake_at(m)->update->idle &&
+                strncmp(d->out->suspect[k].name, "grad/", 5) == 0 &&
+                strcmp(d->out->suspect[k].name + 4, name) == 0 && inside(d, m, k))
+                left[m] = 0;
+}
+
 /* Tensors that are wrong without evidence: missing, of another shape, counters. */
 static void take_findings(diagnosis *d, const gn_verification *v)
 {
@@ -284,8 +299,10 @@ static void take_findings(diagnosis *d, const gn_verification *v)
             known = strcmp(d->out->suspect[k].name, f->name) == 0;
         d->out->unjudged += f->verdict == GN_VERDICT_UNJUDGED;
         double *left = f->verdict == GN_VERDICT_WRONG && !known ? add_suspect(d, f) : NULL;
-        if (left != NULL)
+        if (left != NULL) {
             explain_counter(d, f, left);
+            explain_moments(d, f, left);
+        }
     }
 }
 

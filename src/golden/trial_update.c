@@ -196,6 +196,11 @@ static bool adamw(gn_trial *t, const gn_update_slip *slip, const step *s, const 
         (s->number > 1 && (m0 == NULL || v0 == NULL)) ||
         (kind != NULL && strcmp(kind, "adamw") != 0))
         return false;
+    if (slip->idle) {
+        for (size_t i = 0; i < count; i++)
+            want[i] = (double)p[i];
+        return strcmp(group, "after") == 0 && squares(g, count) == 0;
+    }
     const double lr = number(golden, "lr", 1e-3), eps = number(golden, "eps", c.eps);
     const double decay = number(golden, "weight_decay", c.weight_decay);
     const double b1 = number(golden, "beta1", c.beta1), b2 = number(golden, "beta2", c.beta2);

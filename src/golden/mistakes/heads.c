@@ -37,6 +37,9 @@ static size_t transposed(const gn_slip *slip, gn_shape s, size_t e)
     return e % s.dim[1] * s.dim[0] + e / s.dim[1];
 }
 
+/* A parameter that nothing reads has no gradient, so optimisers pass it by. */
+static const gn_update_slip passed_by = {.idle = true};
+
 static const gn_mistake mistakes[] = {
     {.name = "flatten-hwc",
      .says = "a head's map is flattened as (h,w,c), not (c,h,w)",
@@ -58,6 +61,7 @@ static const gn_mistake mistakes[] = {
      .says = "a linear layer's bias is not added",
      .op = "linear",
      .where = has_bias,
+     .update = &passed_by,
      .forward = no_bias,
      .backward = no_bias},
     {.name = "linear-transposed-weight",

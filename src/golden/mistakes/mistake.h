@@ -29,6 +29,7 @@ typedef struct gn_update_slip {
     bool decay_coupled, decay_skips_vectors, decay_missing;
     bool no_bias_correction, eps_inside_root, second_moment_unclipped;
     bool clip_missing, clip_each;
+    bool idle; /* a parameter whose gradient is 0 throughout is left as it is, without moments */
     bool running_biased, running_swapped;
     bool running_of_batch; /* of the batch's sound statistics, not of those recorded */
     int running_times;     /* 0: once; negative: never */

@@ -17,8 +17,11 @@ static const gn_mistake mistakes[] = {
     UPDATE("bn-updated-twice", "running statistics are updated twice a step: by a recompute?",
            .running_times = 2),
     UPDATE("bn-not-updated", "running statistics are not updated", .running_times = -1),
-    UPDATE("decay-coupled", "weight decay is added to the gradient, as in Adam, not AdamW",
-           .decay_coupled = true),
+    /* Where gradient and decay cancel, the clip's rounding decides the step. */
+    {.name = "decay-coupled",
+     .says = "weight decay is added to the gradient, as in Adam, not AdamW",
+     .loose = 1024,
+     .update = &(const gn_update_slip){.decay_coupled = true}},
     UPDATE("decay-skipped-on-1d", "biases, gamma and beta are not decayed",
            .decay_skips_vectors = true),
     UPDATE("decay-missing", "no weight decay", .decay_missing = true),
