@@ -17,7 +17,7 @@
 TestSuite(diagnose, .init = folder_enter, .fini = folder_leave);
 
 enum { SIZE = 5, CELLS = SIZE * SIZE, BATCH = 4 };
-static const gn_net_config config = {SIZE, 2, 6, GN_DENSE, false};
+static gn_net_config config = {SIZE, 2, 6, GN_DENSE, false};
 
 /* --- Candidates ------------------------------------------------------------------------------- */
 
@@ -79,7 +79,11 @@ static void write_file(const char *path, recipe r)
     gn_dataset dataset;
     fill(&games);
     cr_assert(gn_dataset_create(&dataset, &games, SIZE, NULL, 0, &err) == GN_OK, "%s", err.text);
-    gn_net net = mistaken_net(&config, r.edit);
+    gn_net net;
+    if (config.conv == GN_SEPARABLE)
+        cr_assert(gn_net_create(&net, &config, &err) == GN_OK, "%s", err.text);
+    else
+        net = mistaken_net(&config, r.edit);
     gn_golden g = gn_golden_default();
     g.net = &net;
     g.dataset = &dataset;
@@ -142,6 +146,12 @@ static void expect_tables(size_t first, size_t last)
 
 Test(diagnose, mistakes_in_convolutions)
 {
+    expect_tables(0, 9);
+}
+/* Each test is a process of its own, so that the network may be another here. */
+Test(diagnose, mistakes_in_separable_convolutions)
+{
+    config.conv = GN_SEPARABLE;
     expect_tables(0, 9);
 }
 Test(diagnose, mistakes_in_batch_norm)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 typedef struct sizes {
-    size_t N, H, W, I, O, K;
+    size_t N, H, W, C, I, O, K; /* C: channels of the input; I: those that an output reads */
 } sizes;
 
 static size_t weight_index(sizes s, conv_flaw f, size_t o, size_t i, size_t kh, size_t kw)
@@ -26,8 +26,8 @@ static size_t weight_index(sizes s, conv_flaw f, size_t o, size_t i, size_t kh, 
 /* In [N,H,W,C]; with a flawed layout, where [N,C,H,W] would have it. */
 static size_t input_index(sizes s, conv_flaw f, size_t n, size_t h, size_t w, size_t i)
 {
-    return f == MAP_LAYOUT ? ((n * s.I + i) * s.H + h) * s.W + w
-                           : ((n * s.H + h) * s.W + w) * s.I + i;
+    return f == MAP_LAYOUT ? ((n * s.C + i) * s.H + h) * s.W + w
+                           : ((n * s.H + h) * s.W + w) * s.C + i;
 }
 
 static bool skipped(sizes s, conv_flaw f, size_t i, size_t kh, size_t kw)
@@ -62,7 +62,8 @@ static void clear(gn_tensor t, bool wanted)
 void flawed_conv(const gn_call *c, conv_flaw f)
 {
     const size_t *x = c->in[0].shape.dim, *w = c->in[1].shape.dim;
-    const sizes s = {x[0], x[1], x[2], w[1], w[0], w[2]};
+    const sizes s = {x[0], x[1], x[2], x[3], w[1], w[0], w[2]};
+    const bool dense = s.I == s.C; /* else depthwise: each channel by itself */
     const size_t late = s.K / 2 + (f == WINDOW_LATE && s.K == 3 ? 1 : 0);
     clear(c->out[0], c->pass != GN_BACKWARD);
     clear(c->din[0], (c->add & 1) == 0);
@@ -75,7 +76,7 @@ void flawed_conv(const gn_call *c, conv_flaw f)
             const size_t hh = h + kh - late, ww = v + kw - late;
             if (hh < s.H && ww < s.W && !skipped(s, f, i, kh, kw))
                 multiply(c, f,
-                         (place){e, input_index(s, f, n, hh, ww, i),
+                         (place){e, input_index(s, f, n, hh, ww, dense ? i : o),
                                  weight_index(s, f, o, i, kh, kw), n});
         }
     }

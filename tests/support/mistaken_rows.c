@@ -374,21 +374,25 @@ static void rough_sigmoid(const gn_call *c)
 
 /* --- All of them ------------------------------------------------------------------------------ */
 
+#define CONVS                                                                                      \
+    {                                                                                              \
+        "conv2d", "depthwise_conv2d"                                                               \
+    }
 typedef void (*pass)(const gn_call *);
 static const struct {
     const char *name;
     const char *op[4];
     pass forward, backward;
 } row_list[] = {
-    {"conv-flipped", {"conv2d"}, turned, turned},
-    {"conv-height-width-swapped", {"conv2d"}, rows_for_columns, rows_for_columns},
-    {"conv-transposed-weight", {"conv2d"}, io_swapped, io_swapped},
-    {"conv-weight-channels-last", {"conv2d"}, channels_last, channels_last},
-    {"conv-tap-dropped", {"conv2d"}, last_tap, last_tap},
-    {"conv-padding-off-by-one", {"conv2d"}, window_late, window_late},
-    {"conv-nhwc-read-as-nchw", {"conv2d"}, map_layout, map_layout},
-    {"conv-last-tile-dropped", {"conv2d"}, last_channels, last_channels},
-    {"conv-weight-gradient-second-image-dropped", {"conv2d"}, right_forward, second_image},
+    {"conv-flipped", CONVS, turned, turned},
+    {"conv-height-width-swapped", CONVS, rows_for_columns, rows_for_columns},
+    {"conv-transposed-weight", CONVS, io_swapped, io_swapped},
+    {"conv-weight-channels-last", CONVS, channels_last, channels_last},
+    {"conv-tap-dropped", CONVS, last_tap, last_tap},
+    {"conv-padding-off-by-one", CONVS, window_late, window_late},
+    {"conv-nhwc-read-as-nchw", CONVS, map_layout, map_layout},
+    {"conv-last-tile-dropped", CONVS, last_channels, last_channels},
+    {"conv-weight-gradient-second-image-dropped", CONVS, right_forward, second_image},
     {"bn-eps-1e-3", {"batch_norm"}, bn_eps, right_backward},
     {"bn-eps-otherwise", {"batch_norm"}, bn_eps_other, right_backward},
     {"bn-eps-outside-root", {"batch_norm"}, bn_outside, right_backward},
