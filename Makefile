@@ -79,7 +79,7 @@ FLAGS_avx2   := -mavx2 -mfma -mno-avx512f
 FLAGS_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma
 
 CORE_OBJ := $(call object,$(foreach d,$(CORE_DIRS),$(call sources,$(d)))) $(TABLE_OBJ)
-LIB_OBJ  := $(CORE_OBJ) $(call object,$(foreach d,io model data train golden,$(call sources,$(d))))
+LIB_OBJ  := $(CORE_OBJ) $(call object,$(foreach d,io model data train golden golden/mistakes,$(call sources,$(d))))
 CLI_OBJ  := $(call object,$(wildcard src/cli/*.c))
 
 # --- Library and program -------------------------------------------------------------------------
@@ -294,7 +294,7 @@ bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed beside PyTorch's: BE
 	@BUILD="$(BUILD)" CC="$(CC)" bench/run.py $(BENCH)
 
 format:  ## clang-format all C files
-	clang-format -i include/gomokunet/*.h src/*/*.[ch] tests/*.c tests/support/*.[ch]
+	clang-format -i include/gomokunet/*.h src/*/*.[ch] src/*/*/*.[ch] tests/*.c tests/support/*.[ch]
 
 # --- Installing ----------------------------------------------------------------------------------
 .PHONY: install uninstall clean help

@@ -1,4 +1,4 @@
-/* golden, verify, diverge as a person runs them.  SPDX-License-Identifier: MIT */
+/* golden, verify, diverge, diagnose as a person runs them.  SPDX-License-Identifier: MIT */
 #include "support/shell.h"
 
 TestSuite(cli_golden, .init = shell_enter, .fini = shell_leave);
@@ -46,4 +46,22 @@ Test(cli_golden, verify_tells_what_is_wrong)
     cr_assert_eq(gomokunet("verify --same one.safetensors one.safetensors"), 0);
     cr_assert_eq(gomokunet("verify one.safetensors two.safetensors --require most"), 2);
     HAS(shell_err, "--require", "bf16");
+}
+
+Test(cli_golden, diagnose_names_the_mistake)
+{
+    write_two();
+    cr_assert_eq(gomokunet("diagnose one.safetensors one.safetensors"), 0);
+    HAS(shell_out, "diagnosis: nothing wrong");
+    cr_assert_eq(gomokunet("diagnose one.safetensors two.safetensors"), 1);
+    HAS(shell_out, "forward/input_conv.0", "no mistake of the catalogue explains");
+    cr_assert_eq(gomokunet("diagnose one.safetensors two.safetensors --json"), 1);
+    json_has(shell_out, KEYS("judged", "unjudged", "extra", "wrong", "unexplained", "zero_signs",
+                             "causes", "tensors", "name", "verdict", "off", "cause", "left"));
+    cr_assert_eq(gomokunet("diagnose --list"), 0);
+    HAS(shell_out, "bn-eps-1e-3", "residual-gradient-lost", "clip-per-tensor");
+    cr_assert_eq(gomokunet("diagnose one.safetensors"), 2);
+    HAS(shell_err, "two files are needed");
+    cr_assert_eq(gomokunet("diagnose one.safetensors none.safetensors"), 2);
+    HAS(shell_err, "none.safetensors");
 }

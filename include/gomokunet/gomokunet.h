@@ -40,5 +40,6 @@
 #include "gomokunet/data.h"       /* game records, positions, batches */
 #include "gomokunet/train.h"      /* optimisers, sessions, evaluation */
 #include "gomokunet/golden.h"     /* golden tensors for other implementations */
+#include "gomokunet/diagnose.h"   /* which mistake explains it */
 
 #endif

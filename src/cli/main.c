@@ -15,6 +15,7 @@ const program_command program_commands[] = {
     {"golden", "write golden tensors for other implementations", command_golden},
     {"verify", "judge another implementation's tensors, op by op", command_verify},
     {"diverge", "the first op that is wrong, forward and backward", command_diverge},
+    {"diagnose", "name the mistake that explains wrong tensors", command_diagnose},
     {"curve", "draw the learning curves of runs", command_curve},
     {"gradcheck", "finite differences in float64 against backward", command_gradcheck},
     {"info", "version, contract, instruction set, parameters", command_info},

@@ -7,10 +7,20 @@
 #include "golden/replay.h"
 #include "golden/scope.h"
 
+struct gn_audit;
+
+/* Sees every tensor that was judged, with the evidence. */
+typedef struct gn_watch {
+    void (*see)(void *user, struct gn_audit *audit, const gn_finding *finding,
+                const gn_evidence *evidence);
+    void *user;
+} gn_watch;
+
 typedef struct gn_audit {
     gn_replay replay; /* its status is the audit's */
     const gn_scope *scope;
     gn_verification *out;
+    const gn_watch *watch; /* NULL: nobody looks on */
 } gn_audit;
 
 /* Where the worst element stands in the file, from its number in our layout. */
@@ -26,6 +36,10 @@ void gn_audit_missing(gn_audit *audit, const char *group, const char *name, gn_s
 /* An input of it was not recorded: bits of the golden file, or unjudged. */
 void gn_audit_unjudged(gn_audit *audit, const char *group, const char *name, gn_shape file_shape,
                        const char *input);
+
+/* gn_verify with somebody looking on. */
+gn_status gn_audit_files(gn_verification *out, const char *golden, const char *candidate,
+                         int threads, const gn_watch *watch, gn_err *err);
 
 /* Outputs and statistics of every record, in the order of the tape. */
 void gn_audit_forward(gn_audit *audit);

@@ -96,6 +96,8 @@ void gn_audit_judge(gn_audit *a, gn_finding *f, const gn_evidence *e, gn_shape o
     f->got = e->got[f->element];
     f->truth = e->want[f->element];
     f->bound = e->bound[f->element];
+    if (a->watch != NULL && a->replay.status == GN_OK)
+        a->watch->see(a->watch->user, a, f, e);
 }
 
 void gn_audit_missing(gn_audit *a, const char *group, const char *name, gn_shape file_shape)
@@ -180,9 +182,10 @@ static void count_extra(gn_verification *out, const gn_reader *golden, const gn_
 }
 
 static gn_status judge_mode(gn_verification *out, const gn_net *net, size_t batch, bool training,
-                            int threads, const gn_scope *scope, gn_err *err)
+                            int threads, const gn_scope *scope, const gn_watch *watch,
+                            gn_err *err)
 {
-    gn_audit a = {.out = out, .scope = scope};
+    gn_audit a = {.out = out, .scope = scope, .watch = watch};
     gn_status st = gn_replay_open(&a.replay, net, batch, training, threads, err);
     if (st != GN_OK)
         return st;
@@ -203,7 +206,8 @@ static gn_status judge_mode(gn_verification *out, const gn_net *net, size_t batc
 
 static gn_status judge_network(gn_verification *out, gn_scope *scope, const gn_reader *golden,
                                const gn_reader *candidate, const char *path,
-                               const char *candidate_path, int threads, gn_err *err)
+                               const char *candidate_path, int threads,
+                               const gn_watch *watch, gn_err *err)
 {
     gn_net_config config;
     gn_net net = {0};
@@ -212,9 +216,9 @@ static gn_status judge_network(gn_verification *out, gn_scope *scope, const gn_r
     if (st == GN_OK) st = gn_scope_read(scope, golden, candidate, candidate_path, err);
     if (st == GN_OK) st = gn_net_create(&net, &config, err);
     if (st == GN_OK && has_group(golden, "eval_forward/"))
-        st = judge_mode(out, &net, batch, false, threads, scope, err);
+        st = judge_mode(out, &net, batch, false, threads, scope, watch, err);
     if (st == GN_OK && has_group(golden, "forward/"))
-        st = judge_mode(out, &net, batch, true, threads, scope, err);
+        st = judge_mode(out, &net, batch, true, threads, scope, watch, err);
     if (net.tape != NULL)
         gn_net_destroy(&net);
     return st;
@@ -222,13 +226,14 @@ static gn_status judge_network(gn_verification *out, gn_scope *scope, const gn_r
 
 static gn_status judge_files(gn_verification *out, const gn_reader *golden,
                              const gn_reader *candidate, const char *path,
-                             const char *candidate_path, int threads, gn_err *err)
+                             const char *candidate_path, int threads,
+                             const gn_watch *watch, gn_err *err)
 {
     gn_scope scope = {.level = GN_LEVEL_TRACE};
     const gn_status st = gn_is_cases(golden)
                              ? gn_cases_judge(out, golden, candidate, path, err)
                              : judge_network(out, &scope, golden, candidate, path, candidate_path,
-                                             threads, err);
+                                             threads, watch, err);
     if (st != GN_OK)
         return st;
     out->level = scope.level;
@@ -246,17 +251,23 @@ static gn_status judge_files(gn_verification *out, const gn_reader *golden,
                                             "by: no forward/ and no eval_forward/", path);
 }
 
-gn_status gn_verify(gn_verification *out, const char *golden, const char *candidate, int threads,
-                    gn_err *err)
+gn_status gn_audit_files(gn_verification *out, const char *golden, const char *candidate,
+                         int threads, const gn_watch *watch, gn_err *err)
 {
     gn_reader *a = NULL, *b = NULL;
     *out = (gn_verification){0};
     gn_status st = gn_tensors_open(&a, golden, err);
     if (st == GN_OK) st = gn_tensors_open(&b, candidate, err);
-    if (st == GN_OK) st = judge_files(out, a, b, golden, candidate, threads, err);
+    if (st == GN_OK) st = judge_files(out, a, b, golden, candidate, threads, watch, err);
     gn_reader_close(a);
     gn_reader_close(b);
     if (st != GN_OK)
         gn_verification_free(out);
     return st;
+}
+
+gn_status gn_verify(gn_verification *out, const char *golden, const char *candidate, int threads,
+                    gn_err *err)
+{
+    return gn_audit_files(out, golden, candidate, threads, NULL, err);
 }

@@ -7,7 +7,7 @@ BEGIN {
     folders = "base tensor io ops kernels autograd checkpoint net model data train golden cli"
     headers = "status=base numeric=base tensor=tensor io=io op=ops tape=autograd " \
               "program=autograd checkpoint=checkpoint net=net model=model data=data train=train " \
-              "golden=golden gomokunet=cli"
+              "golden=golden diagnose=golden gomokunet=cli"
     n = split(folders, order, " ")
     for (i = 1; i <= n; i++) rank[order[i]] = i
     split(headers, map, " ")
@@ -17,7 +17,7 @@ function complain(text) { printf "%s:%d: %s\n", FILENAME, FNR, text; wrong++ }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
     split($0, quoted, "\"")
     target = quoted[2]
-    if (split(FILENAME, path, "/") == 3 && path[1] == "src") from = path[2]
+    if (split(FILENAME, path, "/") >= 3 && path[1] == "src") from = path[2]
     else { name = path[3]; sub(/\.h$/, "", name); from = owner[name] }
     if (target ~ /^gomokunet\//) {
         name = target
