@@ -144,11 +144,12 @@ class GomokuNet(nn.Module):
 
 def losses(logits, value, target_policy, target_value):
     """Cross-entropy, the mean over the positions that have a policy target; the mean squared error
-    of the value; and their sum, which is trained."""
+    of the value, over those that have a value (NaN: none); and their sum, which is trained."""
     has = target_policy.sum(1) > 0
     cross = -(target_policy * F.log_softmax(logits, 1)).sum(1)
     loss_policy = cross[has].mean()
-    loss_value = F.mse_loss(value, target_value)
+    has = ~target_value.isnan()
+    loss_value = F.mse_loss(value[has], target_value[has])
     return loss_policy, loss_value, loss_policy + loss_value
 
 
