@@ -12,7 +12,7 @@ TestSuite(cli, .init = shell_enter, .fini = shell_leave);
 Test(cli, every_command_explains_itself)
 {
     static const char *const names[] = {"train",     "eval", "games",    "plan", "curve",
-                                        "golden", "verify",
+                                        "golden", "verify", "diverge",
                                         "gradcheck", "info", "selftest", "help", "completion"};
     cr_assert_eq(gomokunet("--help"), 0);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

@@ -50,6 +50,11 @@ typedef enum gn_verdict {
 } gn_verdict;
 const char *gn_verdict_name(gn_verdict verdict);
 
+/* What a candidate declares to hold (metadata "level"; trace where it says nothing): the losses and
+ * the two outputs; the gradients of all parameters too; every tensor of the golden file. */
+typedef enum gn_level { GN_LEVEL_OUTPUTS, GN_LEVEL_GRADIENTS, GN_LEVEL_TRACE } gn_level;
+const char *gn_level_name(gn_level level);
+
 enum { GN_ULP_BINS = 12 };
 
 /* What was found out about one tensor. */
@@ -57,16 +62,19 @@ typedef struct gn_finding {
     char name[160];
     gn_verdict verdict;
     char note[160];          /* what is wrong with it as a whole: missing, another shape, ... */
+    bool compared;           /* of a later step, whose ops no file shows: compared, never judged */
     size_t elements, different; /* from the contract's result */
     size_t histogram[GN_ULP_BINS]; /* elements 0, 1, 2-3, 4-7, ... units in the last place off */
     uint32_t max_ulp;
     double max_error_over_bound;
+    double bound;            /* there: how far off float32 may be */
     size_t element;          /* of that, in our layout; `index` says it in the file's */
     char index[64];          /* "[n,c,h,w]" */
     float expected, got;     /* there: the contract's result on the candidate's own inputs */
     double truth;
     double spread, envelope; /* rms error in u sqrt(sum (ab)^2), and the worst of float32's own */
     double rms_error, reference_rms_error; /* against float64: who is nearer */
+    char feeds[160]; /* the ops that read it; of a gradient, the gradients made of it */
 } gn_finding;
 
 typedef struct gn_verification {
@@ -75,14 +83,21 @@ typedef struct gn_verification {
     size_t count, room;
     size_t extra; /* tensors of the candidate that the golden file does not have */
     char first_extra[160];
+    gn_level level;  /* what the candidate declares */
+    size_t unseen;   /* tensors of the golden file that it therefore need not have, and has not */
 } gn_verification;
 
 /* Judges a candidate's tensors, op by op, each from the candidate's own inputs, by
- * docs/golden.md.  GN_OK also where things are wrong: read the verdict.  Release with
+ * docs/golden.md; and each step's update from the state and gradients before it.  GN_OK also where things are wrong: read the verdict.  Release with
  * gn_verification_free.  GN_E_IO, GN_E_FORMAT, GN_E_CONFIG (no golden file), GN_E_NOMEM. */
 gn_status gn_verify(gn_verification *out, const char *golden, const char *candidate, int threads,
                     gn_err *err);
 void gn_verification_free(gn_verification *verification);
+
+/* Compares two files of one implementation tensor by tensor, with and without checkpointing, say:
+ * bits or wrong.  No golden file, no truth: histogram, worst element and distance are of B from A.
+ * Errors as gn_verify. */
+gn_status gn_verify_same(gn_verification *out, const char *a, const char *b, gn_err *err);
 
 /* Whether a name fits a pattern: * any number of characters, ? one. */
 bool gn_golden_matches(const char *pattern, const char *name);

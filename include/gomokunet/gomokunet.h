@@ -35,7 +35,8 @@
 #include "gomokunet/tape.h"       /* a network written down */
 #include "gomokunet/program.h"    /* a tape bound to a table and a batch size; parameters */
 #include "gomokunet/checkpoint.h" /* schedules, plans, the engine */
-#include "gomokunet/net.h"        /* GomokuNet itself; model files */
+#include "gomokunet/net.h"        /* GomokuNet itself */
+#include "gomokunet/model.h"      /* model files */
 #include "gomokunet/data.h"       /* game records, positions, batches */
 #include "gomokunet/train.h"      /* optimisers, sessions, evaluation */
 #include "gomokunet/golden.h"     /* golden tensors for other implementations */

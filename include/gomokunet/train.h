@@ -6,7 +6,7 @@
 
 #include "gomokunet/data.h"
 #include "gomokunet/io.h"
-#include "gomokunet/net.h"
+#include "gomokunet/model.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -19,6 +19,7 @@ int command_games(int argc, char **argv);
 int command_plan(int argc, char **argv);
 int command_golden(int argc, char **argv);
 int command_verify(int argc, char **argv);
+int command_diverge(int argc, char **argv);
 int command_curve(int argc, char **argv);
 int command_gradcheck(int argc, char **argv);
 int command_info(int argc, char **argv);

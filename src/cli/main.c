@@ -14,6 +14,7 @@ const program_command program_commands[] = {
     {"plan", "what each checkpoint policy keeps and costs", command_plan},
     {"golden", "write golden tensors for other implementations", command_golden},
     {"verify", "judge another implementation's tensors, op by op", command_verify},
+    {"diverge", "the first op that is wrong, forward and backward", command_diverge},
     {"curve", "draw the learning curves of runs", command_curve},
     {"gradcheck", "finite differences in float64 against backward", command_gradcheck},
     {"info", "version, contract, instruction set, parameters", command_info},

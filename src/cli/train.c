@@ -178,7 +178,7 @@ static int after_step(training *t, const gn_step_result *r, double speed, gn_sco
     const bool stop = machine_interrupted();
     if (status == EXIT_GOOD && (stop || save_due(t, due)))
         status = save(t);
-    if (due || stop)
+    if (stop || (due && t->done < t->steps))
         metrics_curve(t);
     return status == EXIT_GOOD && stop ? interrupted(t) : status;
 }
@@ -267,6 +267,8 @@ static int run(training *t)
         return status == EXIT_GOOD ? interrupted(t) : status;
     }
     if (status == EXIT_GOOD) status = loop(t, &after);
+    if (status == EXIT_GOOD)
+        metrics_curve(t); /* also of a run that was complete, but for its picture */
     if (t->options.profile) profile_print(t->text, &t->profile);
     if (t->options.profile && t->options.json) profile_json(stdout, &t->profile);
     if (status == EXIT_GOOD) status = finish(t, &before, &after);

@@ -4,35 +4,15 @@
 
 #include "base/threads.h"
 #include "cli/commands.h"
+#include "cli/findings.h"
 #include "cli/json.h"
 #include "cli/options.h"
-#include "gomokunet/golden.h"
 
 typedef struct verify_options {
     const char *require;
     int threads;
-    bool json, all;
+    bool json, all, same;
 } verify_options;
-
-static void print_finding(const gn_finding *f)
-{
-    printf("%-10s %s", gn_verdict_name(f->verdict), f->name);
-    if (*f->note != '\0') {
-        printf(": %s\n", f->note);
-        return;
-    }
-    if (f->different == 0) {
-        printf("\n");
-        return;
-    }
-    printf(": %zu of %zu differ, at most %u ulp; rms error %.2g, the reference's %.2g\n",
-           f->different, f->elements, f->max_ulp, f->rms_error, f->reference_rms_error);
-    printf("           worst at %s: got %a, the contract %a, float64 %.9g: %.3g of the bound",
-           f->index, (double)f->got, (double)f->expected, f->truth, f->max_error_over_bound);
-    if (f->envelope > 0)
-        printf("; spread %.2f, float32's own %.2f", f->spread, f->envelope);
-    printf("\n");
-}
 
 static void print_text(const gn_verification *v, const verify_options *o)
 {
@@ -40,11 +20,12 @@ static void print_text(const gn_verification *v, const verify_options *o)
     for (size_t i = 0; i < v->count; i++) {
         counts[v->finding[i].verdict]++;
         if (o->all || v->finding[i].verdict > GN_VERDICT_BOUND)
-            print_finding(&v->finding[i]);
+            finding_print(&v->finding[i]);
     }
     if (v->extra > 0)
         printf("%zu tensors that the golden file does not have, the first %s\n", v->extra,
                v->first_extra);
+    findings_unseen(v);
     printf("%zu tensors:", v->count);
     for (int i = 0; i <= GN_VERDICT_WRONG; i++)
         if (counts[i] > 0)
@@ -56,31 +37,12 @@ static void print_json(const gn_verification *v)
 {
     printf("{\"verdict\":");
     json_text(stdout, gn_verdict_name(v->verdict));
-    printf(",\"extra\":%zu,\"tensors\":[", v->extra);
+    printf(",\"level\":");
+    json_text(stdout, gn_level_name(v->level));
+    printf(",\"unseen\":%zu,\"extra\":%zu,\"tensors\":[", v->unseen, v->extra);
     for (size_t i = 0; i < v->count; i++) {
-        const gn_finding *f = &v->finding[i];
-        printf("%s\n{\"name\":", i == 0 ? "" : ",");
-        json_text(stdout, f->name);
-        printf(",\"verdict\":");
-        json_text(stdout, gn_verdict_name(f->verdict));
-        printf(",\"note\":");
-        json_text(stdout, *f->note == '\0' ? NULL : f->note);
-        printf(",\"elements\":%zu,\"different\":%zu,\"max_ulp\":%u,\"index\":", f->elements,
-               f->different, f->max_ulp);
-        json_text(stdout, f->index);
-        const struct {
-            const char *key;
-            double value;
-        } numbers[] = {{"max_error_over_bound", f->max_error_over_bound},
-                       {"expected", (double)f->expected}, {"got", (double)f->got},
-                       {"truth", f->truth}, {"spread", f->spread}, {"envelope", f->envelope},
-                       {"rms_error", f->rms_error},
-                       {"reference_rms_error", f->reference_rms_error}};
-        for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) {
-            printf(",\"%s\":", numbers[k].key);
-            json_number(stdout, numbers[k].value);
-        }
-        putchar('}');
+        printf("%s\n", i == 0 ? "" : ",");
+        finding_json(&v->finding[i]);
     }
     printf("\n]}\n");
 }
@@ -100,6 +62,8 @@ int command_verify(int argc, char **argv)
     const option list[] = {
         {"require", OPT_TEXT, &o.require, 0, 0, "VERDICT",
          "bits, bound (default), tf32, fp16 or bf16: exit 1 where a tensor is worse"},
+        {"same", OPT_FLAG, &o.same, 0, 0, NULL,
+         "two candidates, no golden file: the same bits or not"},
         {"all", OPT_FLAG, &o.all, 0, 0, NULL, "show every tensor, not only what is outside"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads"},
         {"json", OPT_FLAG, &o.json, 0, 0, NULL, "as JSON"},
@@ -120,7 +84,10 @@ int command_verify(int argc, char **argv)
     }
     gn_verification v;
     gn_err err;
-    if (gn_verify(&v, files.item[0], files.item[1], o.threads, &err) != GN_OK) {
+    const gn_status st =
+        o.same ? gn_verify_same(&v, files.item[0], files.item[1], &err)
+               : gn_verify(&v, files.item[0], files.item[1], o.threads, &err);
+    if (st != GN_OK) {
         tell("verify", &err);
         return err.status == GN_E_NOMEM ? EXIT_RUNTIME : EXIT_USAGE;
     }

@@ -203,6 +203,27 @@ static bool take_statistics(gn_audit *a, int k)
     return true;
 }
 
+/* A record whose inputs, or whose statistics, the candidate does not have. */
+static void unjudged_record(gn_audit *a, int k, const char *group, const char *input,
+                            bool statistics)
+{
+    gn_replay *p = &a->replay;
+    const gn_record *r = record_at(a, k);
+    gn_audit_unjudged(a, group, r->name, gn_replay_file_shape(p, r->out[0]), input);
+    if (!gn_is(r, "batch_norm") || !gn_program_training(p->program[0]))
+        return;
+    static const char *const ends[] = {"mean", "invstd"};
+    for (int i = 0; i < 2; i++) {
+        char name[160];
+        const gn_shape channels = gn_program_shape(p->program[0], r->in[3 + i]);
+        snprintf(name, sizeof name, "%s.%s", r->name, ends[i]);
+        if (statistics)
+            gn_audit_unjudged(a, "stats", name, channels, input);
+        gn_audit_unjudged(a, "after", gn_tape_value(p->net->tape, r->in[3 + i])->name, channels,
+                          input);
+    }
+}
+
 static void forward_record(gn_audit *a, int k)
 {
     gn_replay *p = &a->replay;
@@ -211,7 +232,7 @@ static void forward_record(gn_audit *a, int k)
     const char *group = strncmp(r->name, "loss/", 5) == 0 ? "" : p->group;
     for (int i = 0; i < r->nin; i++)
         if (!gn_replay_load(p, r->in[i], false)) {
-            gn_audit_unjudged(a, group, r->name, gn_tape_value(p->net->tape, r->in[i])->name);
+            unjudged_record(a, k, group, gn_tape_value(p->net->tape, r->in[i])->name, true);
             return;
         }
     for (int j = 0; j < r->nout; j++)
@@ -221,9 +242,10 @@ static void forward_record(gn_audit *a, int k)
         judge_statistic(a, k, 1);
         judge_statistic(a, k, 3);
         if (!take_statistics(a, k)) {
-            gn_audit_unjudged(a, group, r->name, "statistics");
+            unjudged_record(a, k, group, "statistics", false);
             return;
         }
+        gn_audit_running(a, k);
     }
     judge_output(a, k, group);
 }
@@ -343,7 +365,7 @@ static void judge_gradient(gn_audit *a, gn_value v)
         const char *missing = contribution(a, k, v, &s, false);
         last = k;
         if (missing != NULL) {
-            gn_audit_unjudged(a, group, info->name, missing);
+            gn_audit_unjudged(a, group, info->name, gn_replay_file_shape(p, v), missing);
             return;
         }
     }

@@ -47,6 +47,26 @@ static void count_bits(gn_finding *f, const gn_evidence *e)
     }
 }
 
+void gn_distance(gn_finding *f, const float *got, const float *golden, size_t count)
+{
+    const gn_evidence e = {.got = got, .same = golden, .count = count};
+    double sum = 0, most = -1;
+    f->elements = count;
+    count_bits(f, &e);
+    for (size_t i = 0; i < count; i++) {
+        const double d = size_of((double)got[i] - (double)golden[i]);
+        sum += finite(d) ? d * d : 0;
+        if (d > most || (!finite(d) && finite(most))) {
+            most = d;
+            f->element = i;
+        }
+    }
+    f->rms_error = count == 0 ? 0 : root(sum / (double)count);
+    f->expected = count == 0 ? 0 : golden[f->element];
+    f->got = count == 0 ? 0 : got[f->element];
+    f->truth = (double)f->expected;
+}
+
 /* --- Gate 1: every element ------------------------------------------------------------------- */
 
 /* Infinities and NaNs must be where the truth has them. */

@@ -22,6 +22,10 @@ typedef struct gn_evidence {
 /* Fills everything of the finding but its name and index.  GN_E_NOMEM. */
 gn_status gn_judge(gn_finding *finding, const gn_evidence *evidence, gn_err *err);
 
+/* Bits, histogram, the element farthest off and the rms distance of one list of floats from
+ * another: for what there is no truth to judge by.  No verdict. */
+void gn_distance(gn_finding *finding, const float *got, const float *golden, size_t count);
+
 /* Units in the last place between two floats; +0 and -0 are one apart.  Where one is NaN,
  * UINT32_MAX; both: 0. */
 uint32_t gn_ulps(float a, float b);

@@ -68,7 +68,7 @@ static void blame(gn_audit *a, gn_finding *f, gn_shape want)
 }
 
 /* Where an element of our layout stands in the file. */
-static void say_index(gn_finding *f, gn_shape ours, bool map)
+void gn_audit_index(gn_finding *f, gn_shape ours, bool map)
 {
     size_t at[4] = {0}, rest = f->element;
     for (int i = ours.rank - 1; i >= 0; i--) {
@@ -90,24 +90,44 @@ void gn_audit_judge(gn_audit *a, gn_finding *f, const gn_evidence *e, gn_shape o
     if (f == NULL || a->replay.status != GN_OK)
         return;
     a->replay.status = gn_judge(f, e, a->replay.err);
-    say_index(f, ours, map);
+    gn_audit_index(f, ours, map);
     f->expected = e->same[f->element];
     f->got = e->got[f->element];
     f->truth = e->want[f->element];
+    f->bound = e->bound[f->element];
 }
 
 void gn_audit_missing(gn_audit *a, const char *group, const char *name, gn_shape file_shape)
 {
+    char full[256];
+    snprintf(full, sizeof full, "%s%s%s", group, *group == '\0' ? "" : "/", name);
+    if (gn_reader_find(a->scope->candidate, full) == NULL && !gn_scope_requires(a->scope, full)) {
+        a->out->unseen += gn_reader_find(a->scope->golden, full) != NULL;
+        return;
+    }
     gn_finding *f = gn_audit_finding(a, group, name);
     if (f != NULL)
         blame(a, f, file_shape);
 }
 
-void gn_audit_unjudged(gn_audit *a, const char *group, const char *name, const char *input)
+void gn_audit_unjudged(gn_audit *a, const char *group, const char *name, gn_shape file_shape,
+                       const char *input)
 {
+    char full[256];
+    snprintf(full, sizeof full, "%s%s%s", group, *group == '\0' ? "" : "/", name);
+    const gn_entry *golden = gn_reader_find(a->scope->golden, full);
+    const gn_entry *own = gn_reader_find(a->scope->candidate, full);
+    if (own == NULL || golden == NULL || own->type != GN_F32 || own->bytes != golden->bytes) {
+        gn_audit_missing(a, group, name, file_shape);
+        return;
+    }
     gn_finding *f = gn_audit_finding(a, group, name);
-    if (f != NULL)
-        snprintf(f->note, sizeof f->note, "its input %.100s was not recorded", input);
+    if (f == NULL)
+        return;
+    gn_distance(f, own->data, golden->data, own->bytes / sizeof(float));
+    f->verdict = f->different == 0 ? GN_VERDICT_BITS : GN_VERDICT_UNJUDGED;
+    if (f->different > 0)
+        snprintf(f->note, sizeof f->note, "not judged: %.90s was not recorded", input);
 }
 
 /* --- The whole ------------------------------------------------------------------------------- */
@@ -159,44 +179,55 @@ static void count_extra(gn_verification *out, const gn_reader *golden, const gn_
 }
 
 static gn_status judge_mode(gn_verification *out, const gn_net *net, size_t batch, bool training,
-                            int threads, const gn_reader *golden, const gn_reader *candidate,
-                            gn_err *err)
+                            int threads, const gn_scope *scope, gn_err *err)
 {
-    gn_audit a = {.out = out};
+    gn_audit a = {.out = out, .scope = scope};
     gn_status st = gn_replay_open(&a.replay, net, batch, training, threads, err);
     if (st != GN_OK)
         return st;
-    a.replay.golden = golden;
-    a.replay.candidate = candidate;
+    a.replay.golden = scope->golden;
+    a.replay.candidate = scope->candidate;
+    const size_t first = out->count;
     gn_audit_forward(&a);
-    if (training)
+    if (training) {
         gn_audit_backward(&a);
+        gn_audit_updates(&a);
+    }
+    gn_audit_distances(&a, first);
+    gn_audit_feeds(&a, first);
     st = a.replay.status;
     gn_replay_close(&a.replay);
     return st;
 }
 
 static gn_status judge_files(gn_verification *out, const gn_reader *golden,
-                             const gn_reader *candidate, const char *path, int threads,
-                             gn_err *err)
+                             const gn_reader *candidate, const char *path,
+                             const char *candidate_path, int threads, gn_err *err)
 {
     gn_net_config config;
     gn_net net = {0};
+    gn_scope scope;
     size_t batch = 0;
     gn_status st = config_of(&config, &batch, golden, path, err);
+    if (st == GN_OK) st = gn_scope_read(&scope, golden, candidate, candidate_path, err);
     if (st == GN_OK) st = gn_net_create(&net, &config, err);
     if (st == GN_OK && has_group(golden, "eval_forward/"))
-        st = judge_mode(out, &net, batch, false, threads, golden, candidate, err);
+        st = judge_mode(out, &net, batch, false, threads, &scope, err);
     if (st == GN_OK && has_group(golden, "forward/"))
-        st = judge_mode(out, &net, batch, true, threads, golden, candidate, err);
+        st = judge_mode(out, &net, batch, true, threads, &scope, err);
     if (net.tape != NULL)
         gn_net_destroy(&net);
     if (st != GN_OK)
         return st;
+    out->level = scope.level;
     count_extra(out, golden, candidate);
-    for (size_t i = 0; i < out->count; i++)
-        if (out->finding[i].verdict > out->verdict)
-            out->verdict = out->finding[i].verdict;
+    for (size_t i = 0; i < out->count; i++) {
+        /* One who restarts each step shows what the optimiser makes of it, and no more. */
+        const gn_finding *f = &out->finding[i];
+        const bool by_the_way = f->compared && f->verdict == GN_VERDICT_UNJUDGED && scope.restarts;
+        if (f->verdict > out->verdict && !by_the_way)
+            out->verdict = f->verdict;
+    }
     if (out->extra > 0)
         out->verdict = GN_VERDICT_WRONG;
     return out->count > 0 ? GN_OK : gn_fail(err, GN_E_CONFIG, "%s: there is nothing in it to judge "
@@ -210,7 +241,7 @@ gn_status gn_verify(gn_verification *out, const char *golden, const char *candid
     *out = (gn_verification){0};
     gn_status st = gn_reader_open(&a, golden, err);
     if (st == GN_OK) st = gn_reader_open(&b, candidate, err);
-    if (st == GN_OK) st = judge_files(out, a, b, golden, threads, err);
+    if (st == GN_OK) st = judge_files(out, a, b, golden, candidate, threads, err);
     gn_reader_close(a);
     gn_reader_close(b);
     if (st != GN_OK)

@@ -42,7 +42,8 @@ bool gn_golden_matches(const char *pattern, const char *name)
 static gn_status metadata(gn_trace *t)
 {
     const gn_net_config *c = &t->g->net->config;
-    char text[7][32];
+    const gn_optimizer_config *o = &t->g->session.optimizer;
+    char text[13][32];
     snprintf(text[0], sizeof text[0], "%d", c->board_size);
     snprintf(text[1], sizeof text[1], "%d", c->num_blocks);
     snprintf(text[2], sizeof text[2], "%d", c->channels);
@@ -50,12 +51,18 @@ static gn_status metadata(gn_trace *t)
     snprintf(text[4], sizeof text[4], "%llu", (unsigned long long)t->g->session.seed);
     snprintf(text[5], sizeof text[5], "%llu", (unsigned long long)t->g->steps);
     snprintf(text[6], sizeof text[6], "%.17g", t->g->rate);
+    const double hyper[] = {o->beta1, o->beta2, o->eps, o->momentum, o->weight_decay, o->clip};
+    for (int i = 0; i < 6; i++)
+        snprintf(text[7 + i], sizeof text[0], "%.17g", hyper[i]);
     const char *const pairs[][2] = {
         {"gomokunet", "order v1"}, {"level", t->g->steps > 0 ? "trace" : "outputs"},
         {"command", t->g->command == NULL ? "" : t->g->command}, {"board_size", text[0]},
         {"num_blocks", text[1]}, {"channels", text[2]}, {"conv", gn_conv_name(c->conv)},
         {"batch_size", text[3]}, {"seed", text[4]}, {"steps", text[5]}, {"lr", text[6]},
-        {"optimizer", t->g->session.optimizer.kind == GN_ADAMW ? "adamw" : "sgd"}};
+        {"optimizer", o->kind == GN_ADAMW ? "adamw" : "sgd"}, {"beta1", text[7]},
+        {"beta2", text[8]}, {"eps", text[9]}, {"momentum", text[10]},
+        {"nesterov", o->nesterov ? "true" : "false"}, {"weight_decay", text[11]},
+        {"clip", text[12]}};
     gn_status st = GN_OK;
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs && st == GN_OK; i++)
         st = gn_sink_metadata(t->sink, pairs[i][0], pairs[i][1], t->err);

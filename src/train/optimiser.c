@@ -19,6 +19,7 @@ struct gn_optimizer {
     double *sums;         /* one a parameter */
     double coef;          /* the clip factor of the last measured norm */
     gn_powers powers;
+    gn_adamw last;
 };
 
 gn_optimizer_config gn_optimizer_default(void)
@@ -144,7 +145,7 @@ static gn_adamw coefficients(gn_optimizer *o, double rate)
 void gn_optimizer_step(gn_optimizer *o, gn_store *store, double rate)
 {
     const gn_guard guard = gn_guard_enter(0);
-    const gn_adamw adamw = coefficients(o, rate);
+    const gn_adamw adamw = o->last = coefficients(o, rate);
     size_t at = 0;
     for (int v = 0; v < gn_tape_values(o->tape); v++) {
         if (!is_param(o->tape, v))
@@ -173,3 +174,6 @@ void *gn_optimizer_moment(const gn_optimizer *o, int which, gn_value param)
 }
 
 gn_powers *gn_optimizer_powers(gn_optimizer *o) { return &o->powers; }
+
+gn_adamw gn_optimizer_last(const gn_optimizer *o) { return o->last; }
+double gn_optimizer_clipped(const gn_optimizer *o) { return o->coef; }

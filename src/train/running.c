@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static const double momentum = 0.1; /* torch.nn.BatchNorm2d's default */
+const double gn_running_momentum = 0.1;
 
 static bool in_block(const gn_tape *tape, const gn_record *r)
 {
@@ -28,7 +28,7 @@ void gn_running_update(const gn_engine *engine, gn_store *store, const gn_progra
         for (int n = twice && in_block(tape, r) ? 2 : 1; n > 0; n--)
             update->running(gn_store_data(store, r->in[3]), gn_store_data(store, r->in[4]),
                             gn_engine_data(engine, r->out[1]), gn_engine_data(engine, r->out[2]),
-                            channels, gn_shape_count(x) / channels, momentum);
+                            channels, gn_shape_count(x) / channels, gn_running_momentum);
     }
 }
 

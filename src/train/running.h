@@ -4,6 +4,9 @@
 
 #include "gomokunet/train.h"
 
+/* The weight of a new batch in the running statistics: that of torch.nn.BatchNorm2d. */
+extern const double gn_running_momentum;
+
 /* One momentum update of every batch norm from the batch statistics of the last run; with `twice`,
  * two for those in blocks. */
 void gn_running_update(const gn_engine *engine, gn_store *store, const gn_program *program,

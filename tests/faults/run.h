@@ -32,7 +32,9 @@ void must(const char *format, ...) __attribute__((format(printf, 1, 2)));
 double seconds(void);
 
 /* NULL where the folder `run` holds what the folder `whole` of the root holds, model and metrics
- * without times, and nothing temporary.  Else what differs. */
+ * without times.  Else what differs. */
 const char *differs_from(const place *p, const char *whole);
+/* NULL where nothing temporary is left in the folder `run`. */
+const char *left_over(void);
 
 #endif

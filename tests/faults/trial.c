@@ -130,7 +130,8 @@ static const char *judge_state(const row *r, const ending *first, long number)
         e = run_program(&at, NEW_RUN, NULL, 0, 0);
     if (e.status != 0)
         return "it cannot be resumed";
-    return differs_from(&at, whole_of(r));
+    const char *wrong = differs_from(&at, whole_of(r));
+    return wrong != NULL ? wrong : left_over();
 }
 
 /* The file of games is the old one or the new one. */

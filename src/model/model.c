@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gomokunet/io.h"
-#include "gomokunet/net.h"
+#include "gomokunet/model.h"
 
 static const char running_var[] = ".running_var";
 static const char counter[] = ".num_batches_tracked";
