@@ -67,7 +67,7 @@ def main(argv):
     port = port_of(given)(Golden(given.golden), given.device, given.dtype, given.checkpoint)
     tensors = port.run(given.level)
     temporary = given.out + ".tmp"
-    files.save(temporary, tensors, {"level": given.level, "producer": describe(given)}, "given")
+    files.save(temporary, tensors, port.metadata(given.level, describe(given)), "given")
     os.replace(temporary, given.out)
 
 

@@ -95,10 +95,11 @@ class Tally:
 
 
 def trial(kind, golden, name, port, sound, path, tally):
-    tensors = port(golden).run()
+    run = port(golden)
+    tensors = run.run()
     if same(tensors, sound) and name in MISTAKES:
         return None
-    files.save(path, tensors, {"level": "trace", "producer": "PyTorch, " + name}, "given")
+    files.save(path, tensors, run.metadata("trace", "PyTorch, " + name), "given")
     verdict, first = judge(golden.path, path)
     row = [name, kind, verdict, first]
     where = "%s in %s" % (name, kind)

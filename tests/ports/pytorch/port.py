@@ -213,6 +213,13 @@ class Port:
                                                               state.get("momentum_buffer")))
             self.keep(at + "after_exp_avg_sq/" + name, state.get("exp_avg_sq"))
 
+    def metadata(self, level, producer):
+        """What the file declares: how much there is, and where its steps start."""
+        said = {"level": level, "producer": producer}
+        if level == "trace" and self.golden.steps > 1:
+            said.update(steps=str(self.golden.steps), state="golden")
+        return said
+
     # --- What is written -------------------------------------------------------------------------
 
     def keep_ops(self, group, trace, level):
