@@ -8,6 +8,7 @@ What a port might do otherwise (its network, its losses, its step) is a method; 
 them one by one.
 """
 import contextlib
+import json
 
 import numpy as np
 import torch
@@ -22,20 +23,22 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64,
 LEVELS = ("outputs", "gradients", "trace")
 
 
+def load(path):
+    """(tensors, metadata) of a safetensors or npz file."""
+    if not str(path).endswith(".npz"):
+        return files.load(path)
+    with np.load(path, allow_pickle=False) as archive:
+        tensors = {name: archive[name] for name in archive.files}
+    # numpy has no place for metadata: they are an array, the bytes of a JSON object.
+    metadata = tensors.pop(files.METADATA, np.array([], np.uint8))
+    return tensors, json.loads(metadata.tobytes().decode() or "{}")
+
+
 class Golden:
     """The tensors of a golden file and its metadata."""
 
     def __init__(self, path):
-        if str(path).endswith(".npz"):
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            prefix = "metadata/"
-            self.metadata = {name[len(prefix):]: str(array) for name, array in arrays.items()
-                             if name.startswith(prefix)}
-            self.tensors = {name: array for name, array in arrays.items()
-                            if not name.startswith(prefix)}
-        else:
-            self.tensors, self.metadata = files.load(path)
+        self.tensors, self.metadata = load(path)
         self.path = path
         for key in ("board_size", "num_blocks", "channels", "conv", "steps", "lr"):
             if key not in self.metadata:
