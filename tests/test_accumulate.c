@@ -165,12 +165,12 @@ Test(accumulate, the_optimiser_steps_along_the_mean)
 
 Test(accumulate, threads_policies_and_tables_change_no_bit)
 {
-    static const char *const policies[] = {"none", "block", "every:2"};
+    static const char *const policies[] = {"none", "cheap", "block", "every:2"};
     course first;
     course_open(&first, PARTS);
     for (int n = 0; n < 3; n++)
         step(&first, 0, 0.01);
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 8; i++) {
         course c;
         gn_session_config config = config_of(PARTS);
         config.threads = 1 + i % 3;

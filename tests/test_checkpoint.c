@@ -10,7 +10,7 @@
 
 enum { SIZE = 5, BLOCKS = 9, CHANNELS = 5, BATCH = 3, STEPS = 3 };
 
-static const char *const policies[] = {"none", "block", "every:2", "every:3", "every:7"};
+static const char *const policies[] = {"none", "cheap", "block", "every:2", "every:3", "every:7"};
 enum { POLICIES = sizeof policies / sizeof *policies };
 
 /* --- The same bits ---------------------------------------------------------------------------- */
@@ -185,9 +185,9 @@ static void check_memory(gn_net_config config, const gn_table *table, int thread
 
 Test(checkpoint, predicted_peak_is_touched_and_nothing_beyond)
 {
-    static const char *const all[] = {"none", "block", "every:2", "every:3", "every:7",
-                                      "inference"};
-    for (int i = 0; i < 6; i++)
+    static const char *const all[] = {"none",    "cheap",   "block",    "every:2",
+                                      "every:3", "every:7", "inference"};
+    for (int i = 0; i < 7; i++)
         for (int threads = 1; threads <= 3; threads++)
             for (int conv = 0; conv < 2; conv++) {
                 const gn_net_config c = small_net(SIZE, BLOCKS, CHANNELS, (gn_conv)conv);
@@ -221,11 +221,14 @@ static gn_memory memory_of(gn_conv conv, const char *policy, double *saved_maps,
 Test(checkpoint, memory_of_the_large_network)
 {
     for (int conv = 0; conv < 2; conv++) {
-        double saved[3], peak[3];
+        double saved[4], peak[4];
         const double kept = conv == GN_DENSE ? 5 : 7; /* maps of a block that backward reads */
         memory_of((gn_conv)conv, "none", &saved[0], &peak[0]);
         const gn_memory block = memory_of((gn_conv)conv, "block", &saved[1], &peak[1]);
         memory_of((gn_conv)conv, "every:2", &saved[2], &peak[2]);
+        memory_of((gn_conv)conv, "cheap", &saved[3], &peak[3]);
+        cr_assert(saved[3] > 90 && saved[3] < 90 + kept, "%g maps", saved[3]); /* 3 a block */
+        cr_assert(peak[3] < 100, "%g maps", peak[3]);
         cr_assert(saved[0] > 30 * kept && saved[0] < 30 * kept + 4, "%g maps", saved[0]);
         cr_assert(saved[1] > 30 + kept && saved[1] < 30 + kept + 2, "%g maps", saved[1]);
         cr_assert(saved[2] > 15 + 2 * kept && saved[2] < 15 + 2 * kept + 2, "%g maps", saved[2]);

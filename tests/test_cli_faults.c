@@ -36,7 +36,7 @@ Test(cli_faults, usage)
         {"train stray", "\"stray\": expected an option"},
         {"train --conv wide", "--conv \"wide\": expected dense or separable"},
         {"train --optimizer adam", "--optimizer \"adam\": expected adamw or sgd"},
-        {"train --checkpoint often", "policy \"often\": expected none, block or every:K"},
+        {"train --checkpoint often", "policy \"often\": expected none, cheap, block or every:K"},
         {"train --checkpoint every:0", "every:0"},
         {"train --lr-schedule cosine", "cosine"},
         {"train " TINY " --lr-schedule cosine:9 --steps 9", "9 steps of warm-up"},

@@ -83,8 +83,8 @@ static void watch_policy(gn_conv conv, const char *policy, bool debug)
 
 Test(recompute, every_value_and_whole_gradient_is_the_true_one)
 {
-    static const char *const policies[] = {"none", "block", "every:2", "every:3"};
-    for (int i = 0; i < 4; i++)
+    static const char *const policies[] = {"none", "cheap", "block", "every:2", "every:3"};
+    for (int i = 0; i < 5; i++)
         for (int debug = 0; debug < 2; debug++) { /* debug: and the memory was poisoned */
             watch_policy(GN_DENSE, policies[i], debug != 0);
             watch_policy(GN_SEPARABLE, policies[i], debug != 0);

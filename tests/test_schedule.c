@@ -32,6 +32,8 @@ Test(schedule, texts)
 {
     writes("none", "keep stem\nkeep blocks.0\nkeep blocks.1\nkeep blocks.2\nkeep heads\n"
                    "back heads\nback blocks.2\nback blocks.1\nback blocks.0\nback stem\n");
+    writes("cheap", "thin stem\nthin blocks.0\nthin blocks.1\nthin blocks.2\nkeep heads\n"
+                    "back heads\nback blocks.2\nback blocks.1\nback blocks.0\nback stem\n");
     writes("block", "run  stem\nrun  blocks.0\nrun  blocks.1\nkeep blocks.2\nkeep heads\n"
                     "back heads\nback blocks.2\nkeep blocks.1\nback blocks.1\n"
                     "keep blocks.0\nback blocks.0\nkeep stem\nback stem\n");
@@ -51,7 +53,7 @@ Test(schedule, unknown_policies_are_named)
         gn_schedule s;
         cr_assert_eq(gn_schedule_create(&s, wrong[i], 5, &err), GN_E_CONFIG, "%s", wrong[i]);
         char quoted[64];
-        snprintf(quoted, sizeof quoted, "\"%s\": expected none, block or every:K", wrong[i]);
+        snprintf(quoted, sizeof quoted, "\"%s\": expected none, cheap, block or every:K", wrong[i]);
         cr_assert_not_null(strstr(err.text, quoted), "%s", err.text);
         cr_assert_null(s.action);
     }

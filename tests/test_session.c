@@ -317,8 +317,8 @@ Test(session, the_search_for_a_bad_number_gives_the_hook_back)
 
 Test(session, memory_is_what_was_predicted)
 {
-    static const char *const policies[] = {"none", "block", "every:2"};
-    for (int i = 0; i < 6; i++) {
+    static const char *const policies[] = {"none", "block", "cheap", "every:2"};
+    for (int i = 0; i < 8; i++) {
         course c;
         course_open(&c, "none");
         gn_session_config config = gn_session_default();

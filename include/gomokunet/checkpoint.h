@@ -17,6 +17,8 @@ typedef enum gn_action_kind {
     GN_RUN,        /* run the stage forward; of its values only those later stages read survive */
     GN_RUN_KEEP,   /* run it forward and keep what its backward reads; for a stage that ran before:
                       recompute, in order, just what is missing and read */
+    GN_RUN_CHEAP,  /* run it forward and keep of what its backward reads only what is dear to make
+                      again, the outputs of dense convolutions; the rest is recomputed */
     GN_DROP_INPUT, /* forget what the stage reads from earlier stages, but for what another stage
                       that has not run yet reads too */
     GN_RUN_BACK    /* run the stage backward */
@@ -36,7 +38,8 @@ typedef struct gn_schedule {
 void gn_schedule_free(gn_schedule *schedule);
 
 /* The schedule of a policy over `stages` stages, the first (stem) and the last (heads) being no
- * blocks: "none" keeps all that backward reads; "block" keeps each block's input; "every:K" each
+ * blocks: "none" keeps all that backward reads; "cheap" of the blocks the outputs of convolutions that sum
+ * over channels; "block" keeps each block's input; "every:K" each
  * K-th block's.  What is recomputed is recomputed once; the last segment, heads included, never.
  * "inference": forward only.  GN_E_CONFIG names the policies there are. */
 gn_status gn_schedule_create(gn_schedule *out, const char *policy, int stages, gn_err *err);

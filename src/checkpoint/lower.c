@@ -87,12 +87,21 @@ static void run_again(lowering *l, int stage)
             ensure(l, v);
 }
 
-static void drop_inside(lowering *l, int stage)
+/* A convolution that sums over channels costs hundreds of operations an element; everything else a
+ * few. */
+static bool dear(const lowering *l, gn_value v)
+{
+    const int producer = gn_tape_value(l->tape, v)->producer;
+    return strcmp(gn_tape_record_at(l->tape, producer)->op->name, "conv2d") == 0;
+}
+
+static void drop_inside(lowering *l, int stage, bool but_dear)
 {
     for (int v = 0; v < gn_tape_values(l->tape); v++)
-        if (made_by(l, stage, v) && !gn_tape_value(l->tape, v)->pinned && !l->edge[v])
+        if (made_by(l, stage, v) && !gn_tape_value(l->tape, v)->pinned && !l->edge[v] &&
+            !(but_dear && dear(l, v)))
             l->there[v] = false;
-    l->armed[stage] = false;
+    l->armed[stage] = but_dear;
 }
 
 /* Whether another stage that has not run yet reads the value: a skip over several stages. */
@@ -151,12 +160,13 @@ static void act(lowering *l, gn_action action)
     switch (action.kind) {
     case GN_RUN:
     case GN_RUN_KEEP:
+    case GN_RUN_CHEAP:
         if (l->ran[action.stage])
             run_again(l, action.stage);
         else
             first_run(l, action.stage);
-        if (action.kind == GN_RUN)
-            drop_inside(l, action.stage);
+        if (action.kind != GN_RUN_KEEP)
+            drop_inside(l, action.stage, action.kind == GN_RUN_CHEAP);
         break;
     case GN_DROP_INPUT:
         drop_input(l, action.stage);

@@ -78,11 +78,12 @@ static int parse_every(const char *policy)
 gn_status gn_schedule_create(gn_schedule *out, const char *policy, int stages, gn_err *err)
 {
     const bool none = strcmp(policy, "none") == 0, inference = strcmp(policy, "inference") == 0;
+    const bool cheap = strcmp(policy, "cheap") == 0;
     const int blocks = parse_every(policy);
     *out = (gn_schedule){0};
-    if (!none && !inference && blocks == 0)
+    if (!none && !cheap && !inference && blocks == 0)
         return gn_fail(err, GN_E_CONFIG,
-                       "checkpoint policy \"%s\": expected none, block or every:K with K from 1",
+                       "checkpoint policy \"%s\": expected none, cheap, block or every:K with K from 1",
                        policy);
     snprintf(out->name, sizeof out->name, "%s", policy);
     out->room = 4 * (size_t)stages + 1; /* a stage runs, drops, runs again and runs back */
@@ -92,8 +93,11 @@ gn_status gn_schedule_create(gn_schedule *out, const char *policy, int stages, g
     if (blocks > 0)
         segments(out, 0, stages, blocks);
     else
-        run_all(out, none ? GN_RUN_KEEP : GN_RUN, 0, stages);
-    if (none)
+        for (int stage = 0; stage < stages; stage++) /* the heads run backward at once */
+            append(out, inference                  ? GN_RUN
+                        : cheap && stage < stages - 1 ? GN_RUN_CHEAP
+                                                      : GN_RUN_KEEP, stage);
+    if (none || cheap)
         run_back(out, 0, stages);
     return GN_OK;
 }
@@ -102,8 +106,7 @@ int gn_schedule_forward_runs(const gn_schedule *s, int stage)
 {
     int runs = 0;
     for (size_t i = 0; i < s->count; i++)
-        if (s->action[i].stage == stage &&
-            (s->action[i].kind == GN_RUN || s->action[i].kind == GN_RUN_KEEP))
+        if (s->action[i].stage == stage && s->action[i].kind <= GN_RUN_CHEAP)
             runs++;
     return runs;
 }
@@ -118,7 +121,7 @@ bool gn_schedule_recomputes(const gn_schedule *s)
 
 size_t gn_schedule_text(const gn_schedule *s, const gn_tape *tape, char *text, size_t room)
 {
-    static const char *const verbs[] = {"run ", "keep", "drop", "back"};
+    static const char *const verbs[] = {"run ", "keep", "thin", "drop", "back"};
     size_t used = 0;
     for (size_t i = 0; i < s->count; i++)
         used += (size_t)snprintf(text + (used < room ? used : room), used < room ? room - used : 0,

@@ -114,7 +114,7 @@ int command_golden(int argc, char **argv)
         {"lr", OPT_REAL, &o.lr, 0, 0, "X", "learning rate"},
         {"optimizer", OPT_TEXT, &o.optimizer, 0, 0, "NAME", "adamw or sgd"},
         {"checkpoint", OPT_TEXT, &o.checkpoint, 0, 0, "POLICY",
-         "none, block or every:K; no byte depends on it"},
+         "none, cheap, block or every:K; no byte depends on it"},
         {"no-inference", OPT_FLAG, &o.no_inference, 0, 0, NULL, "leave eval_forward/ out"},
         {"only", OPT_TEXT, &o.only, 0, 0, "PATTERN", "tensors whose name fits, with * and ?"},
         {"out", OPT_TEXT, &o.out, 0, 0, "FILE", ".safetensors, or .sha256 for digests alone"},

@@ -74,7 +74,7 @@ static int print_schedule(const gn_net *net, const char *policy)
 
 static int print_policies(const gn_net *net, gn_session_config config, bool json)
 {
-    static const char *const policies[] = {"none", "block", "every:2", "every:3", "every:5"};
+    static const char *const policies[] = {"none", "cheap", "block", "every:2", "every:3", "every:5"};
     gn_err err;
     if (json)
         fputs("{\"policies\":[", stdout);

@@ -287,7 +287,7 @@ int command_train(int argc, char **argv)
         {"batch-size", OPT_INT, &o->batch, 1, 1 << 20, "N", "positions at a time"},
         {"accumulate", OPT_INT, &o->accumulate, 1, 1 << 16, "K",
          "a step of K batches; batch normalisation still sees one at a time"},
-        {"checkpoint", OPT_TEXT, &o->checkpoint, 0, 0, "none|block|every:K",
+        {"checkpoint", OPT_TEXT, &o->checkpoint, 0, 0, "none|cheap|block|every:K",
          "what is kept for backward"},
         {"epochs", OPT_INT, &o->epochs, 1, 1e6, "N", "passes over the positions"},
         {"steps", OPT_INT, &o->steps, 1, 2e9, "N", "steps, instead of epochs"},
