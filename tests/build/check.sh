@@ -89,6 +89,13 @@ pytorch() {
         "$BUILD/gomokunet" train --init weights.safetensors --steps 2 --out continued)
 }
 
+# PyTorch as a port: what `verify` says of its precisions, and of mistakes made in it.
+candidates() {
+    tests/build/docs.sh python && "$PYTHON" -B tests/ports/pytorch/verdicts.py "$BUILD/gomokunet"
+}
+
+naming() { "$PYTHON" -B tests/ports/pytorch/naming_rate.py "$BUILD/gomokunet" --least 0.8; }
+
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
 matrix() { tests/build/matrix.sh short; }
 
@@ -118,6 +125,8 @@ check lines tests/build/lines.sh
 check gradcheck gradients
 check oracle oracle
 check pytorch pytorch
+check candidates candidates
+check naming naming
 check matrix matrix
 check cpus tests/build/cpus.sh
 check exact exact
