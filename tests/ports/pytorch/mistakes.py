@@ -605,7 +605,7 @@ class Accumulated(Port):
         return model
 
 
-# --- Mistakes that no catalogue lists: none may be named --------------------------------------------
+# --- Mistakes that no catalogue lists: none may be named ------------------------------------------
 
 @mistake("not-listed-planes-swapped")
 def planes_swapped(model):
@@ -640,8 +640,8 @@ class Faster(OwnStep):
 class Brain(Port):
     """Autocast."""
 
-    def __init__(self, *arguments, **more):
-        super().__init__(*arguments, **{**more, "dtype": "bfloat16"})
+    def __init__(self, golden, device="cpu", _dtype=None, use_checkpoint=False):
+        super().__init__(golden, device, "bfloat16", use_checkpoint)
 
 
 class Narrow(torch.autograd.Function):

@@ -102,6 +102,8 @@ class Port:
     def __init__(self, golden, device="cpu", dtype="float32", use_checkpoint=False):
         self.golden, self.device, self.use_checkpoint = golden, torch.device(device), use_checkpoint
         self.dtype = DTYPES[dtype]
+        if dtype == "float16" and self.device.type == "cpu":
+            raise ValueError("--dtype float16: on a CPU, autocast has bfloat16 only")
         # Narrow types are autocast's business: parameters and the step stay float32.
         self.wide = torch.float64 if dtype == "float64" else torch.float32
         self.out = {}
