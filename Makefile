@@ -212,7 +212,20 @@ $(BUILD)/tests/faults/shim.so: tests/faults/shim.c tests/faults/shim_files.c tes
 
 $(BUILD)/tests/test_faults: | $(FAULTS)
 
-.PHONY: test test-programs digest fuzz-exact exhaustive faults
+# What is fuzzed is linked twice: with libFuzzer, and with the test that replays the corpus.
+FUZZ_OBJ := $(patsubst tests/%.c,$(BUILD)/tests/%.o,\
+              $(filter-out %/libfuzzer.c,$(wildcard tests/fuzz/*.c)))
+$(BUILD)/tests/test_fuzz: $(BUILD)/tests/test_fuzz.o $(FUZZ_OBJ) $(BUILD)/libgomokunet.a
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion -lm
+
+.SECONDARY: $(FUZZ_OBJ)
+
+$(BUILD)/fuzz-%: tests/fuzz/libfuzzer.c $(FUZZ_OBJ) $(BUILD)/libgomokunet.a
+	@echo "  LD    $@"
+	$(Q)$(call compile,-O2) -DHARNESS=fuzz_$* -c $< -o $@.o
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $@.o $(FUZZ_OBJ) $(BUILD)/libgomokunet.a $(LIBS)
+
+.PHONY: test test-programs digest fuzz fuzz-exact exhaustive faults
 test: deps  ## build and run all tests
 	@$(MAKE) $(JOBS) --no-print-directory all test-programs $(BUILD)/digest $(BUILD)/fuzz_exact
 	@CC="$(CC)" OPENMP="$(OPENMP)" BUILD="$(BUILD)" tests/build/run_tests.sh $(TEST_BIN)
@@ -224,6 +237,10 @@ digest: $(BUILD)/digest  ## SHA-256 of a short training run: the same wherever i
 
 SECONDS  ?= 600
 SEED     ?= $(shell date +%s)
+HARNESS  ?= safetensors
+fuzz:  ## libFuzzer: HARNESS=safetensors|npz|npy|verify|psq|gomoku|json|rif SECONDS=600
+	@BUILD="$(BUILD)" tests/build/libfuzzer.sh $(HARNESS) $(SECONDS)
+
 fuzz-exact: $(BUILD)/fuzz_exact  ## every table against plain on random cases: SECONDS=600 SEED=
 	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --triples 100000000
 	OMP_WAIT_POLICY=passive $(BUILD)/fuzz_exact --seed $(SEED) --seconds $(SECONDS)
@@ -237,7 +254,7 @@ faults: deps  ## every call of a short run fails once: a table of what became of
 	@OMP_WAIT_POLICY=passive $(firstword $(FAULTS)) $(BUILD)/gomokunet $(lastword $(FAULTS))
 
 # --- Checks --------------------------------------------------------------------------------------
-.PHONY: deps deps-check deps-matrix check matrix layers lines bench format
+.PHONY: deps deps-check deps-matrix check matrix golden layers lines bench format
 deps:  ## check compiler, zlib and Criterion; install what is missing (NO_INSTALL=1: only check)
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh build
 
@@ -253,15 +270,18 @@ matrix: deps-matrix  ## one digest: compilers, flags, instruction sets, machines
 check: deps-check  ## everything that needs more: sanitizers, valgrind, clang, PyTorch's oracle
 	@BUILD="$(BUILD)" tests/build/check.sh
 
+golden: deps  ## make golden/ anew: the same bytes as before, or a bit has changed
+	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/gomokunet
+	GN_PROGRAM=$(BUILD)/gomokunet tests/build/golden.sh
+
 layers:  ## a folder includes only folders above it
 	@tests/build/layers.sh
 
 lines:  ## size by folder; the numeric core stays under 5,000 lines of code
 	@tests/build/lines.sh
 
-bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed of a training step, beside PyTorch's
-	@if [ -x bench/run ]; then BUILD="$(BUILD)" CC="$(CC)" bench/run; \
-	 else echo "bench/run is not there"; exit 1; fi
+bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed beside PyTorch's: BENCH='--rows "6x64*" --pairs 1'
+	@BUILD="$(BUILD)" CC="$(CC)" bench/run.py $(BENCH)
 
 format:  ## clang-format all C files
 	clang-format -i include/gomokunet/*.h src/*/*.[ch] tests/*.c tests/support/*.[ch]

@@ -1,8 +1,8 @@
 /* How fast the table's kernels are: GFLOP/s beside the machine's peak of fused multiply-adds, or
  * GB/s for ops that only pass over memory.
  *
- * Usage: bench_kernels [TABLE] [THREADS [peak]]; with `peak` only that, in GFLOP/s.  The peak is
- * measured just before and just after each row, because shared machines swing; a row where the two
+ * Usage: bench_kernels [TABLE] [THREADS [peak|bandwidth]]; then only that, in GFLOP/s or in GB/s.
+ * The peak is measured just before and just after each row, because shared machines swing; a row where the two
  * differ by over 5 % is marked.  With one thread all times are processor time, so that others on
  * the machine do not count.
  * SPDX-License-Identifier: MIT */
@@ -73,6 +73,28 @@ static double peak(void)
         best = rate > best ? rate : best;
     }
     return best * omp_get_max_threads();
+}
+
+/* GB/s of memory, reads and writes: a[i] += k b[i] over arrays that no cache holds. */
+static double bandwidth(void)
+{
+    const size_t count = (size_t)64 << 20;
+    float *a = malloc(count * sizeof *a), *b = malloc(count * sizeof *b);
+    double best = 0;
+    if (a == NULL || b == NULL)
+        abort();
+    for (int tries = -1; tries < 5; tries++) {
+        const double start = now();
+#pragma omp parallel for schedule(static)
+        for (size_t i = 0; i < count; i++)
+            a[i] = tries < 0 ? (b[i] = 1) : a[i] + 0.5f * b[i];
+        const double rate = 3e-9 * (double)(count * sizeof *a) / (now() - start);
+        best = tries >= 0 && rate > best ? rate : best;
+    }
+    sink = a[count / 2];
+    free(a);
+    free(b);
+    return best;
 }
 
 /* --- Running a row ------------------------------------------------------------------------- */
@@ -269,6 +291,10 @@ int main(int argc, char **argv)
         omp_set_num_threads(atoi(argv[2]));
     if (argc > 3 && strcmp(argv[3], "peak") == 0) {
         printf("%.1f\n", peak());
+        return 0;
+    }
+    if (argc > 3 && strcmp(argv[3], "bandwidth") == 0) {
+        printf("%.1f\n", bandwidth());
         return 0;
     }
     printf("table %s, %d threads\n", table->name, omp_get_max_threads());

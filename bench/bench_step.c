@@ -1,6 +1,6 @@
-/* One training step of GomokuNet: the median time of a few, as one JSON object.
+/* One training step of GomokuNet, or one inference: the median time of a few, as one JSON object.
  *
- * Usage: bench_step BLOCKS CHANNELS BATCH POLICY STEPS [separable]
+ * Usage: bench_step BLOCKS CHANNELS BATCH POLICY STEPS [separable]; POLICY inference: forward only.
  * flops counts what the network needs, forward and twice that backward, never the recompute, so that
  * policies and peers compare.  SPDX-License-Identifier: MIT */
 #include <stdio.h>
@@ -49,42 +49,88 @@ static void fill(float *planes, float *policy, float *value, size_t batch)
     }
 }
 
-static int measure(const gn_net *net, const gn_session_config *config, int steps)
+/* What is timed: a step of a session, or a run of an inference engine. */
+typedef struct subject {
+    gn_session *session; /* parameters and memory, of inference too */
+    gn_program *program;
+    gn_engine *engine; /* NULL: training */
+    gn_pool *pool;
+    const gn_net *net;
+    float *planes, *policy, *value;
+} subject;
+
+static gn_status open_inference(subject *s, const gn_session_config *c, gn_err *err)
 {
-    gn_session *s = NULL;
+    gn_schedule schedule = {0};
+    gn_status st = gn_program_bind(&s->program, s->net->tape, c->table, c->batch, c->threads, false,
+                                   err);
+    if (st == GN_OK) st = gn_pool_create(&s->pool, err);
+    if (st == GN_OK) st = gn_net_schedule(&schedule, s->net, "inference", err);
+    if (st == GN_OK)
+        st = gn_engine_create(&s->engine, s->program, &schedule, gn_session_store(s->session),
+                              s->pool, err);
+    gn_schedule_free(&schedule);
+    return st;
+}
+
+static gn_status run_once(subject *s, gn_err *err)
+{
+    gn_step_result r;
+    if (s->engine == NULL)
+        return gn_session_step(s->session, s->planes, s->policy, s->value, 1e-3, &r, err);
+    gn_engine_feed(s->engine, s->net->planes, s->planes);
+    return gn_engine_run(s->engine, err);
+}
+
+static void report(const subject *s, const gn_session_config *c, double seconds)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    const gn_memory m = gn_session_memory(s->session);
+    const double flops = flops_a_position(&s->net->config) / (s->engine == NULL ? 1 : 3);
+    printf("{\"seconds\":%.5f,\"positions_per_second\":%.2f,\"gflops\":%.1f,"
+           "\"resident_mib\":%.0f,\"measured_bytes\":%zu,\"total_bytes\":%zu}\n",
+           seconds, (double)c->batch / seconds, flops * (double)c->batch / seconds / 1e9,
+           (double)usage.ru_maxrss / 1024, m.activations, m.total);
+}
+
+static int measure(const gn_net *net, gn_session_config config, int steps)
+{
     gn_err err;
     double seconds[MAX_STEPS];
-    float *planes = malloc(config->batch * CELLS * GN_PLANES * sizeof *planes);
-    float *policy = malloc(config->batch * CELLS * sizeof *policy);
-    float *value = malloc(config->batch * sizeof *value);
-    gn_status st = gn_session_create(&s, net, config, &err);
-    if (st == GN_OK && planes != NULL && policy != NULL && value != NULL)
-        fill(planes, policy, value, config->batch);
+    const size_t batch = config.batch;
+    const bool inference = strcmp(config.policy, "inference") == 0;
+    subject s = {.net = net, .planes = malloc(batch * CELLS * GN_PLANES * sizeof(float)),
+                 .policy = malloc(batch * CELLS * sizeof(float)),
+                 .value = malloc(batch * sizeof(float))};
+    if (inference) { /* the session only holds the parameters */
+        config.policy = "block";
+        config.batch = 1;
+    }
+    gn_status st = gn_session_create(&s.session, net, &config, &err);
+    config.batch = batch;
+    if (st == GN_OK && inference) st = open_inference(&s, &config, &err);
+    if (st == GN_OK && s.planes != NULL && s.policy != NULL && s.value != NULL)
+        fill(s.planes, s.policy, s.value, batch);
     for (int i = -1; i < steps && st == GN_OK; i++) { /* the first touches the memory */
-        gn_step_result r;
         const double before = now();
-        st = gn_session_step(s, planes, policy, value, 1e-3, &r, &err);
+        st = run_once(&s, &err);
         if (i >= 0)
             seconds[i] = now() - before;
     }
     if (st == GN_OK) {
-        struct rusage usage;
-        getrusage(RUSAGE_SELF, &usage);
-        const gn_memory m = gn_session_memory(s);
         qsort(seconds, (size_t)steps, sizeof *seconds, by_value);
-        const double t = seconds[steps / 2];
-        printf("{\"seconds\":%.4f,\"positions_per_second\":%.2f,\"gflops\":%.1f,"
-               "\"resident_mib\":%.0f,\"measured_bytes\":%zu,\"total_bytes\":%zu}\n",
-               t, (double)config->batch / t,
-               flops_a_position(&net->config) * (double)config->batch / t / 1e9,
-               (double)usage.ru_maxrss / 1024, m.activations, m.total);
+        report(&s, &config, seconds[steps / 2]);
     } else {
         fprintf(stderr, "bench_step: %s\n", err.text);
     }
-    gn_session_destroy(s);
-    free(planes);
-    free(policy);
-    free(value);
+    gn_engine_destroy(s.engine);
+    gn_pool_destroy(s.pool);
+    gn_program_destroy(s.program);
+    gn_session_destroy(s.session);
+    free(s.planes);
+    free(s.policy);
+    free(s.value);
     return st == GN_OK ? 0 : 1;
 }
 
@@ -108,7 +154,7 @@ int main(int argc, char **argv)
     const int steps = atoi(argv[5]);
     config.batch = (size_t)atoi(argv[3]);
     config.policy = argv[4];
-    const int status = measure(&net, &config, steps < 1 ? 1 : steps < MAX_STEPS ? steps : MAX_STEPS);
+    const int status = measure(&net, config, steps < 1 ? 1 : steps < MAX_STEPS ? steps : MAX_STEPS);
     gn_net_destroy(&net);
     return status;
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The peer: one training step of GomokuNet in PyTorch on the CPU, timed like bench_step.
+"""The peer: one training step of GomokuNet in PyTorch on the CPU, or one inference, timed like
+bench_step.
 
-torch_step.py BLOCKS CHANNELS BATCH none|block STEPS [separable]
-Memory format channels_last, AdamW, cross-entropy plus mean squared error; prints one JSON object.
-Exits with 3 where PyTorch is not there.
+torch_step.py BLOCKS CHANNELS BATCH none|block|inference STEPS [separable] [contiguous]
+Memory format channels_last unless contiguous, AdamW, cross-entropy plus mean squared error; prints
+one JSON object.  Exits with 3 where PyTorch is not there.
 """
 import json
 import os
@@ -22,6 +23,7 @@ except ImportError:
 
 blocks, channels, batch = map(int, sys.argv[1:4])
 recompute, steps, separable = sys.argv[4] == "block", int(sys.argv[5]), "separable" in sys.argv[6:]
+inference, contiguous = sys.argv[4] == "inference", "contiguous" in sys.argv[6:]
 BOARD = 15
 CELLS = BOARD * BOARD
 
@@ -73,12 +75,18 @@ class Net(nn.Module):
 
 torch.set_num_threads(os.cpu_count())  # its own default was 1 of 2 here
 torch.manual_seed(1)
-net = Net().to(memory_format=torch.channels_last).train()
+memory_format = torch.contiguous_format if contiguous else torch.channels_last
+net = Net().to(memory_format=memory_format).train(not inference)
 optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4)
 planes = (torch.rand(batch, 5, BOARD, BOARD) > 0.5).float()
-planes = planes.contiguous(memory_format=torch.channels_last)
+planes = planes.contiguous(memory_format=memory_format)
 policy = torch.randint(0, CELLS, (batch,))
 value = torch.randint(0, 2, (batch, 1)).float() * 2 - 1
+
+
+def infer():
+    with torch.no_grad():
+        net(planes)
 
 
 def step():
@@ -92,14 +100,14 @@ def step():
 seconds = []
 for i in range(steps + 1):
     before = time.perf_counter()
-    step()
+    infer() if inference else step()
     if i > 0:
         seconds.append(time.perf_counter() - before)
 weights = channels * channels + 9 * channels if separable else 9 * channels * channels
 trunk = CELLS * (2 * blocks * weights + 45 * channels + 48 * channels)
-flops = 6 * (trunk + CELLS * 32 * CELLS + CELLS * 16 * 256)
+flops = (2 if inference else 6) * (trunk + CELLS * 32 * CELLS + CELLS * 16 * 256)
 t = statistics.median(seconds)
-print(json.dumps({"peer": "PyTorch " + torch.__version__, "seconds": round(t, 4),
+print(json.dumps({"peer": "PyTorch " + torch.__version__, "seconds": round(t, 5),
                   "positions_per_second": round(batch / t, 2),
                   "gflops": round(flops * batch / t / 1e9, 1),
                   "resident_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))

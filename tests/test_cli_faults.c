@@ -136,6 +136,33 @@ Test(cli_faults, models_that_are_none)
     cr_assert_eq(gomokunet("eval --data g.gomoku --model run/model.safetensors"), 0);
 }
 
+/* --- Golden files -------------------------------------------------------------------------- */
+
+Test(cli_faults, golden_files_that_cannot_be_written)
+{
+    refused(3, "golden " TINY " --out nowhere/g.npz", "nowhere/g.npz.tmp: cannot create: No such");
+    refused(3, "golden " TINY " --out /dev/null.npz/g.npz", "/dev/null.npz/g.npz");
+    refused(2, "golden " TINY " --out g.npy", "g.npy: expected a name that ends in .safetensors, "
+                                              ".npz or .sha256");
+    refused(2, "golden " TINY " --only nothing --out g.npz", "nothing");
+    cr_assert_eq(system("mkdir g.npz"), 0);
+    refused(3, "golden " TINY " --out g.npz", "g.npz: cannot replace: not a regular file");
+    cr_expect_eq(system("test -d g.npz && test ! -e g.npz.tmp"), 0);
+}
+
+Test(cli_faults, candidates_that_are_no_tensors)
+{
+    cr_assert_eq(gomokunet("golden " TINY " --out g.safetensors"), 0);
+    shell_write("c.npz", "no zip at all, but longer than one's end");
+    shell_write("c.safetensors", "");
+    const bool reads_npz = gomokunet("verify g.safetensors c.npz") == 2 &&
+                           strstr(shell_err, "this build reads no npz") == NULL;
+    if (reads_npz)
+        refused(2, "verify g.safetensors c.npz", "c.npz: byte 18: expected the end of a zip file");
+    refused(2, "verify g.safetensors c.safetensors", "c.safetensors: byte 0: expected 8 bytes");
+    refused(2, "verify c.safetensors g.safetensors", "c.safetensors: byte 0: expected 8 bytes");
+}
+
 /* --- Failures at run time ------------------------------------------------------------------ */
 
 Test(cli_faults, a_run_that_cannot_fit)

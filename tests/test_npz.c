@@ -1,90 +1,11 @@
-/* npz files made by hand, sound and damaged; positions out of arrays.
+/* npz files made by hand; positions out of arrays.  Damaged ones: test_npz_malformed.c.
  *
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "gomokunet/io.h"
 #include "support/records.h"
-
-/* --- A zip of stored npy arrays -------------------------------------------------------------- */
-
-typedef struct zip {
-    unsigned char bytes[65536];
-    size_t count, entries;
-    struct {
-        char name[64];
-        size_t at, size;
-        unsigned long crc;
-    } entry[8];
-} zip;
-
-static void number(zip *z, unsigned long value, int bytes)
-{
-    for (int i = 0; i < bytes; i++)
-        z->bytes[z->count++] = (unsigned char)(i < 8 ? value >> 8 * i : 0);
-}
-
-static void facts(zip *z, size_t i)
-{
-    number(z, z->entry[i].crc, 4);
-    number(z, z->entry[i].size, 4);
-    number(z, z->entry[i].size, 4);
-    number(z, strlen(z->entry[i].name), 2);
-    number(z, 0, 2);
-}
-
-static void text(zip *z, const char *bytes)
-{
-    memcpy(z->bytes + z->count, bytes, strlen(bytes));
-    z->count += strlen(bytes);
-}
-
-/* An entry: a header text of 64 bytes with its magic, then data. */
-static void add(zip *z, const char *name, const char *header, const void *data, size_t size)
-{
-    unsigned char array[16384] = "\x93NUMPY\x01\x00\x76";
-    const size_t i = z->entries++;
-    memset(array + 10, ' ', 118);
-    memcpy(array + 10, header, strlen(header));
-    array[127] = '\n';
-    memcpy(array + 128, data, size);
-    snprintf(z->entry[i].name, sizeof z->entry[i].name, "%s", name);
-    z->entry[i].at = z->count;
-    z->entry[i].size = 128 + size;
-    z->entry[i].crc = crc32(0, array, (unsigned)(128 + size));
-    number(z, 0x04034b50, 4);
-    number(z, 20, 2);
-    number(z, 0, 8);
-    facts(z, i);
-    text(z, name);
-    memcpy(z->bytes + z->count, array, 128 + size);
-    z->count += 128 + size;
-}
-
-static void finish(zip *z)
-{
-    const size_t start = z->count;
-    for (size_t i = 0; i < z->entries; i++) {
-        number(z, 0x02014b50, 4);
-        number(z, 20, 2);
-        number(z, 20, 2);
-        number(z, 0, 8);
-        facts(z, i);
-        number(z, 0, 10);
-        number(z, z->entry[i].at, 4);
-        text(z, z->entry[i].name);
-    }
-    const size_t size = z->count - start;
-    number(z, 0x06054b50, 4);
-    number(z, 0, 4);
-    number(z, z->entries, 2);
-    number(z, z->entries, 2);
-    number(z, size, 4);
-    number(z, start, 4);
-    number(z, 0, 2);
-}
-
-#define F4(shape) "{'descr': '<f4', 'fortran_order': False, 'shape': " shape ", }"
+#include "support/zip.h"
 
 static gn_status open_bytes(fixture *f, gn_reader **r, const void *bytes, size_t count)
 {
@@ -113,10 +34,11 @@ Test(npz, arrays_come_with_name_type_and_shape)
     begin(&f);
     if (without_libzip(&f))
         return;
-    add(&z, "input/value.npy", F4("(2,)"), (float[]){1.5f, -2}, 8);
-    add(&z, "n.npy", "{'shape': (), 'descr':'<i8','fortran_order': False}", (int64_t[]){-7}, 8);
-    add(&z, "b.npy", "{'descr': '|b1', 'fortran_order': False, 'shape': (1, 3), }", "\0\1\1", 3);
-    finish(&z);
+    zip_add(&z, "input/value.npy", F4("(2,)"), (float[]){1.5f, -2}, 8);
+    zip_add(&z, "n.npy", "{'shape': (), 'descr':'<i8','fortran_order': False}", (int64_t[]){-7}, 8);
+    zip_add(&z, "b.npy", "{'descr': '|b1', 'fortran_order': False, 'shape': (1, 3), }", "\0\1\1",
+            3);
+    zip_finish(&z);
     cr_assert_eq(open_bytes(&f, &r, z.bytes, z.count), GN_OK, "%s", f.err.text);
     cr_assert_eq(gn_reader_count(r), 3);
     const gn_entry *value = gn_reader_find(r, "input/value"), *n = gn_reader_find(r, "n");
@@ -127,89 +49,6 @@ Test(npz, arrays_come_with_name_type_and_shape)
     cr_expect(n->type == GN_I64 && n->rank == 0 && *(const int64_t *)n->data == -7);
     cr_expect(b->type == GN_BOOL && b->rank == 2 && b->dim[1] == 3);
     gn_reader_close(r);
-    end(&f);
-}
-
-Test(npz, malformed_headers_are_refused)
-{
-    static const struct {
-        const char *name, *header, *complaint;
-    } cases[] = {
-        {"a.npy", "{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", "expected the type"},
-        {"a.npy", "{'descr': '|O', 'fortran_order': False, 'shape': (2,), }", "expected the type"},
-        {"a.npy", "{'descr': '<f4', 'fortran_order': True, 'shape': (2,), }",
-         "'fortran_order': False"},
-        {"a.npy", F4("(3,)"), "header and shape need 128 + 12 bytes, the entry has 136"},
-        {"a.npy", F4("(1,)"), "header and shape need 128 + 4 bytes, the entry has 136"},
-        {"a.npy", F4("(-2,)"), "expected a header"},
-        {"a.npy", F4("(02,)"), "expected a header"},
-        {"a.npy", F4("(2)"), "expected a header"},
-        {"a.npy", F4("(1,1,1,1,1,1,1,1,2)"), "expected a header"},
-        {"a.npy", F4("(4294967296, 4294967296, 2)"), "its shape overflows"},
-        {"a.npy", F4("(99999999999999999999,)"), "expected a header"},
-        {"a.npy", "{'descr': '<f4', 'shape': (2,), }", "expected a header"},
-        {"a.npy", "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,)}",
-         "expected a header"},
-        {"a.npy", F4("(2,)") " x", "expected a header"},
-        {"a.txt", F4("(2,)"), "expected a name that ends in .npy"},
-        {"../a.npy", F4("(2,)"), "entry 0: "},
-        {"a\\b.npy", F4("(2,)"), "entry 0: "},
-    };
-    fixture f;
-    gn_reader *r;
-    begin(&f);
-    if (without_libzip(&f))
-        return;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        static zip z;
-        z = (zip){.count = 0};
-        add(&z, cases[i].name, cases[i].header, (float[]){1, 2}, 8);
-        finish(&z);
-        cr_expect_eq(open_bytes(&f, &r, z.bytes, z.count), GN_E_FORMAT, "%s", cases[i].header);
-        cr_expect(strstr(f.err.text, cases[i].complaint) != NULL, "%s: %s", cases[i].header,
-                  f.err.text);
-    }
-    end(&f);
-}
-
-Test(npz, damaged_zips_are_refused)
-{
-    static zip z;
-    static unsigned char bytes[65536];
-    fixture f;
-    gn_reader *r;
-    begin(&f);
-    if (without_libzip(&f))
-        return;
-    add(&z, "a.npy", F4("(2,)"), (float[]){1, 2}, 8);
-    add(&z, "b.npy", F4("(1,)"), (float[]){3}, 4);
-    finish(&z);
-    for (size_t count = 0; count < z.count; count++)
-        cr_expect_neq(open_bytes(&f, &r, z.bytes, count), GN_OK, "cut to %zu bytes", count);
-    for (size_t i = 0; i < z.count; i++) { /* versions, times and attributes alone may change */
-        memcpy(bytes, z.bytes, z.count);
-        bytes[i] ^= 0x41;
-        if (open_bytes(&f, &r, bytes, z.count) == GN_OK) {
-            cr_expect(((const float *)gn_reader_at(r, 0)->data)[0] == 1 &&
-                      ((const float *)gn_reader_at(r, 1)->data)[0] == 3, "byte %zu", i);
-            gn_reader_close(r);
-        }
-    }
-    memcpy(bytes, z.bytes, z.count); /* a byte behind, and one in front */
-    cr_expect_neq(open_bytes(&f, &r, bytes, z.count + 1), GN_OK);
-    memmove(bytes + 1, bytes, z.count);
-    cr_expect_neq(open_bytes(&f, &r, bytes, z.count + 1), GN_OK);
-    z = (zip){.count = 0};
-    add(&z, "a.npy", F4("(2,)"), (float[]){1, 2}, 8);
-    add(&z, "a.npy", F4("(2,)"), (float[]){1, 2}, 8);
-    finish(&z);
-    cr_expect_eq(open_bytes(&f, &r, z.bytes, z.count), GN_E_FORMAT);
-    z = (zip){.count = 0};
-    add(&z, "a.npy", F4("(2,)"), (float[]){1, 2}, 8);
-    number(&z, 0, 4); /* bytes that no entry covers */
-    finish(&z);
-    cr_expect_eq(open_bytes(&f, &r, z.bytes, z.count), GN_E_FORMAT);
-    cr_expect(strstr(f.err.text, "expected the directory") != NULL, "%s", f.err.text);
     end(&f);
 }
 
@@ -321,11 +160,16 @@ Test(samples, wrong_numbers_are_named)
             "value: position 1 has 1.5, expected -1 to 1 or NaN",
             "policy: position 0 adds up to nan"};
         fill();
-        if (i == 0) planes[1][4][24] = NAN;
-        if (i == 1) policy[0][3] = 1;
-        if (i == 2) policy[0][0] = -1, policy[0][1] = 1;
-        if (i == 3) value[1] = 1.5f;
-        if (i == 4) policy[0][3] = NAN;
+        if (i == 0)
+            planes[1][4][24] = NAN;
+        if (i == 1)
+            policy[0][3] = 1;
+        if (i == 2)
+            policy[0][0] = -1, policy[0][1] = 1;
+        if (i == 3)
+            value[1] = 1.5f;
+        if (i == 4)
+            policy[0][3] = NAN;
         cr_expect_eq(read_arrays(&f), GN_E_DATA, "case %d", i);
         cr_expect(strstr(f.complaint, complaints[i]) != NULL, "case %d: %s", i, f.complaint);
         cr_expect(f.import.malformed == 1 && gn_games_samples(&f.games) == 0);

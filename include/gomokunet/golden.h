@@ -23,6 +23,8 @@ typedef struct gn_golden {
     bool inference;            /* write eval_forward/ too */
     const char *model;         /* initial parameters from this file; NULL: from the seed */
     const char *only;          /* pattern with * and ?; NULL: all tensors */
+    const char *const *except; /* of those, not what fits one of these patterns */
+    size_t excepts;
     const char *command;       /* for the metadata: what made the file */
     /* Told now and then; returns false to stop, which leaves no file.  NULL: none. */
     bool (*progress)(void *user, size_t done, size_t total, const char *tensor);
@@ -33,11 +35,19 @@ typedef struct gn_golden {
 gn_golden gn_golden_default(void);
 
 /* Writes a golden file, streamed: memory is that of the training step.  What it is, the name says:
- * .safetensors holds the tensors, .sha256 a line "SHA-256  name" for each, in the same order; the
- * hash is of the little-endian bytes as they stand in the other.
+ * .safetensors and .npz hold the tensors, .sha256 has a line "SHA-256  name" for each, in the same
+ * order; the hash is of the little-endian bytes as they stand in the others.
  * The tensors of step 1 have the names above, those of step k the same after "step/k/".
  * GN_E_PLATFORM where the self-test fails, GN_E_CONFIG, GN_E_NUMERIC, GN_E_IO, GN_E_NOMEM. */
 gn_status gn_golden_write(const char *path, const gn_golden *golden, gn_err *err);
+
+/* Writes the cases: single ops on given numbers, forward and backward, as "case/TIER/OP/TENSOR";
+ * docs/golden.md.  Of `golden` the table, the patterns and the command count.  Path and errors as
+ * for gn_golden_write. */
+gn_status gn_golden_write_cases(const char *path, const gn_golden *golden, gn_err *err);
+
+/* Whether the patterns of `golden` let a tensor of this name in. */
+bool gn_golden_wants(const gn_golden *golden, const char *name);
 
 /* --- Verdicts ------------------------------------------------------------------------------- */
 

@@ -30,7 +30,7 @@ void gn_sha256_add_elements(gn_sha256 *hash, const void *data, size_t bytes, siz
 /* Writes 64 lower-case hex digits and a NUL; the hash must be begun again afterwards. */
 void gn_sha256_hex(gn_sha256 *hash, char hex[65]);
 
-/* --- safetensors: reading ------------------------------------------------------------------ */
+/* --- Reading ------------------------------------------------------------------ */
 
 typedef enum gn_dtype { GN_F32, GN_F64, GN_I32, GN_I64, GN_U8, GN_BOOL } gn_dtype;
 size_t gn_dtype_size(gn_dtype type);
@@ -58,9 +58,14 @@ gn_status gn_reader_open(gn_reader **out, const char *path, gn_err *err);
 void gn_reader_close(gn_reader *reader); /* NULL is fine */
 
 /* The same for an npz file of numpy: its arrays under their names without ".npy", little-endian, in
- * C order; headers of at most 64 KiB, at most 4,096 arrays, every byte of the file accounted for.
+ * C order; headers of at most 64 KiB, at most 65,534 arrays, every byte of the file accounted for.
+ * An array "__metadata__" of u1 holds a JSON object of strings, which become metadata.
  * GN_E_FORMAT also in a build without libzip. */
 gn_status gn_npz_open(gn_reader **out, const char *path, gn_err *err);
+
+/* Either: npz where the name ends in .npz or the file begins with a zip's entry whose name ends in
+ * .npy, else safetensors. */
+gn_status gn_tensors_open(gn_reader **out, const char *path, gn_err *err);
 
 size_t gn_reader_count(const gn_reader *reader);
 /* In the order of their data, which may differ from the header's; NULL beyond the last. */
@@ -69,15 +74,18 @@ const gn_entry *gn_reader_find(const gn_reader *reader, const char *name); /* NU
 /* The metadata value of a key, NULL where there is none. */
 const char *gn_reader_metadata(const gn_reader *reader, const char *key);
 
-/* --- safetensors: writing ------------------------------------------------------------------ */
+/* --- Writing --------------------------------------------------------------------------------- */
 
 typedef struct gn_writer gn_writer;
 
 /* Declares a file tensor by tensor, then streams the data in the same order; the same calls give
- * the same bytes.  Everything goes to `path` + ".tmp"; gn_writer_close syncs and renames, and until
- * then whatever stood at `path` is untouched.  All metadata and declarations come before the first
- * data.  A header that the reader would refuse is refused here (GN_E_FORMAT).  After one failure
- * every later call fails with the same text, so that only gn_writer_close must be looked at. */
+ * the same bytes.  A path that ends in .npz makes an npz file, deflated, metadata in an array
+ * "__metadata__" (as gn_npz_open reads it), 64-bit sizes from 4 GiB on; it needs no libzip, and
+ * another zlib may give other bytes around the same arrays.  Any other path makes safetensors.
+ * Everything goes to `path` + ".tmp"; gn_writer_close syncs and renames, and until then whatever
+ * stood at `path` is untouched.  All metadata and declarations come before the first data.  What
+ * the reader would refuse is refused here (GN_E_FORMAT).  After one failure every later call fails
+ * with the same text, so that only gn_writer_close must be looked at. */
 gn_status gn_writer_open(gn_writer **out, const char *path, gn_err *err);
 gn_status gn_writer_metadata(gn_writer *w, const char *key, const char *value, gn_err *err);
 gn_status gn_writer_declare(gn_writer *w, const char *name, gn_dtype type, int rank,

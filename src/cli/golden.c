@@ -11,13 +11,13 @@
 
 typedef struct golden_options {
     net_options net;
-    text_list data;
+    text_list data, except;
     const char *out, *only, *model, *checkpoint, *optimizer;
     int batch, steps, threads;
     uint64_t seed;
     double lr;
     records_options records;
-    bool no_inference;
+    bool no_inference, cases;
     char command[1024];
     progress bar;
 } golden_options;
@@ -46,6 +46,8 @@ static int write_file(golden_options *o, const gn_net *net, const gn_dataset *da
     g.inference = !o->no_inference;
     g.model = o->model;
     g.only = o->only;
+    g.except = o->except.item;
+    g.excepts = (size_t)o->except.count;
     g.command = o->command;
     g.progress = show;
     g.user = o;
@@ -60,6 +62,20 @@ static int write_file(golden_options *o, const gn_net *net, const gn_dataset *da
     }
     printf("%s: %zu positions, %d steps, %.1f s\n", o->out, g.session.batch, o->steps,
            machine_seconds() - started);
+    return EXIT_GOOD;
+}
+
+static int write_cases(const golden_options *o)
+{
+    gn_err err;
+    gn_golden g = gn_golden_default();
+    g.only = o->only;
+    g.except = o->except.item;
+    g.excepts = (size_t)o->except.count;
+    g.command = o->command;
+    if (gn_golden_write_cases(o->out, &g, &err) != GN_OK)
+        return tell("golden", &err);
+    printf("%s: cases of single ops\n", o->out);
     return EXIT_GOOD;
 }
 
@@ -117,7 +133,9 @@ int command_golden(int argc, char **argv)
          "none, cheap, block or every:K; no byte depends on it"},
         {"no-inference", OPT_FLAG, &o.no_inference, 0, 0, NULL, "leave eval_forward/ out"},
         {"only", OPT_TEXT, &o.only, 0, 0, "PATTERN", "tensors whose name fits, with * and ?"},
-        {"out", OPT_TEXT, &o.out, 0, 0, "FILE", ".safetensors, or .sha256 for digests alone"},
+        {"except", OPT_LIST, &o.except, 0, 0, "PATTERN", "but not those whose name fits this"},
+        {"cases", OPT_FLAG, &o.cases, 0, 0, NULL, "single ops on given numbers, no network"},
+        {"out", OPT_TEXT, &o.out, 0, 0, "FILE", ".safetensors, .npz, or .sha256 for digests alone"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads; no byte depends on them"},
         RECORDS_OPTIONS(&o.records),
     };
@@ -135,8 +153,10 @@ int command_golden(int argc, char **argv)
                 o.optimizer);
         return EXIT_USAGE;
     }
+    command_line(&o, argc, argv);
+    if (o.cases)
+        return write_cases(&o);
     if (!net_options_resolve(&o.net, "golden"))
         return EXIT_USAGE;
-    command_line(&o, argc, argv);
     return run(&o);
 }

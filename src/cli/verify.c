@@ -19,7 +19,7 @@ static void print_text(const gn_verification *v, const verify_options *o)
     size_t counts[GN_VERDICT_WRONG + 1] = {0};
     for (size_t i = 0; i < v->count; i++) {
         counts[v->finding[i].verdict]++;
-        if (o->all || v->finding[i].verdict > GN_VERDICT_BOUND)
+        if (o->all || *v->finding[i].note != '\0' || v->finding[i].verdict > GN_VERDICT_BOUND)
             finding_print(&v->finding[i]);
     }
     if (v->extra > 0)

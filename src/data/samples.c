@@ -131,8 +131,7 @@ gn_status gn_samples_read(gn_games *games, const char *path, gn_import *import, 
     gn_samples s = {0};
     arrays a = {0};
     import->files++;
-    gn_status st = gn_text_ends(path, ".npz") ? gn_npz_open(&reader, path, err)
-                                              : gn_reader_open(&reader, path, err);
+    gn_status st = gn_tensors_open(&reader, path, err);
     if (st == GN_OK) st = find_arrays(&a, reader, path, err);
     if (st == GN_OK && import->board_size != 0 && a.size != import->board_size) {
         import->other_size += a.count;

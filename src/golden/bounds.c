@@ -123,27 +123,33 @@ static void add_forward(double *bound, const gn_call *c)
         bound[i] = 1.001 * u * (size_of(y[i]) + size_of(a[i]) + size_of(b[i])) + tiny;
 }
 
+static bool is(const gn_call *c, const char *op) { return strcmp(c->op->name, op) == 0; }
+
+void gn_bound_output(double *bound, const gn_call *c)
+{
+    const size_t count = gn_shape_count(c->out[0].shape);
+    if (is(c, "batch_norm"))
+        batch_norm_forward(bound, c);
+    else if (is(c, "softmax_cross_entropy"))
+        cross_entropy(bound, c, false);
+    else if (is(c, "sigmoid")) /* 1/(1+exp(-x)) gives 0 where the truth is denormal */
+        relative(bound, c->out[0].data, count, 4, smallest_normal);
+    else if (is(c, "tanh"))
+        relative(bound, c->out[0].data, count, 4, tiny);
+    else if (is(c, "mean_squared_error"))
+        relative(bound, c->out[0].data, count, 8, tiny);
+    else if (is(c, "channel_scale"))
+        relative(bound, c->out[0].data, count, 3.001, tiny);
+    else if (is(c, "add"))
+        add_forward(bound, c);
+    else /* relu, flatten: exact */
+        relative(bound, c->out[0].data, count, 0, 0);
+}
+
 void gn_bound_forward(double *bound, const gn_replay *replay, int record)
 {
-    const gn_record *r = gn_tape_record_at(replay->net->tape, record);
     const gn_call c = gn_replay_call(replay, record, GN_FORWARD);
-    const size_t count = gn_shape_count(c.out[0].shape);
-    if (gn_is(r, "batch_norm"))
-        batch_norm_forward(bound, &c);
-    else if (gn_is(r, "softmax_cross_entropy"))
-        cross_entropy(bound, &c, false);
-    else if (gn_is(r, "sigmoid")) /* 1/(1+exp(-x)) gives 0 where the truth is denormal */
-        relative(bound, c.out[0].data, count, 4, smallest_normal);
-    else if (gn_is(r, "tanh"))
-        relative(bound, c.out[0].data, count, 4, tiny);
-    else if (gn_is(r, "mean_squared_error"))
-        relative(bound, c.out[0].data, count, 8, tiny);
-    else if (gn_is(r, "channel_scale"))
-        relative(bound, c.out[0].data, count, 3.001, tiny);
-    else if (gn_is(r, "add"))
-        add_forward(bound, &c);
-    else /* relu, flatten: exact */
-        relative(bound, c.out[0].data, count, 0, 0);
+    gn_bound_output(bound, &c);
 }
 
 /* dx = dy (1 - y^2): the difference is rounded twice. */
@@ -154,20 +160,26 @@ static void tanh_backward(double *bound, const gn_call *c)
         bound[i] = 4 * u * size_of(dy[i]) * (y[i] * y[i] + size_of(1 - y[i] * y[i])) + tiny;
 }
 
+void gn_bound_gradient(double *bound, const gn_call *c, int input, const double *want)
+{
+    const size_t count = gn_shape_count(c->in[input].shape);
+    if (is(c, "batch_norm"))
+        batch_norm_backward(bound, c);
+    else if (is(c, "softmax_cross_entropy"))
+        cross_entropy(bound, c, true);
+    else if (is(c, "tanh"))
+        tanh_backward(bound, c);
+    else if (is(c, "sigmoid") || is(c, "mean_squared_error"))
+        relative(bound, want, count, 4, tiny);
+    else if (is(c, "channel_scale") || is(c, "global_avg_pool"))
+        relative(bound, want, count, 3.001, tiny);
+    else /* relu, flatten, add: copies */
+        relative(bound, want, count, 0, 0);
+}
+
 void gn_bound_backward(double *bound, const gn_replay *replay, int record)
 {
     const gn_record *r = gn_tape_record_at(replay->net->tape, record);
     const gn_call c = gn_replay_call(replay, record, GN_BACKWARD);
-    const size_t count = gn_shape_count(c.in[0].shape);
-    const double *want = replay->grad[GN_LANE_TRUTH][r->in[0]];
-    if (gn_is(r, "batch_norm"))
-        batch_norm_backward(bound, &c);
-    else if (gn_is(r, "softmax_cross_entropy"))
-        cross_entropy(bound, &c, true);
-    else if (gn_is(r, "tanh"))
-        tanh_backward(bound, &c);
-    else if (gn_is(r, "sigmoid") || gn_is(r, "mean_squared_error"))
-        relative(bound, want, count, 4, tiny);
-    else /* relu, flatten, add: copies */
-        relative(bound, want, count, 0, 0);
+    gn_bound_gradient(bound, &c, 0, replay->grad[GN_LANE_TRUTH][r->in[0]]);
 }

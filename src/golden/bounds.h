@@ -8,6 +8,11 @@
 /* The op's name is this one. */
 bool gn_is(const gn_record *record, const char *op);
 
+/* Bounds of the elements of output 0 of a call in float64; and of the gradient of an input that is
+ * no sum, which backward gave as `want`. */
+void gn_bound_output(double *bound, const gn_call *call);
+void gn_bound_gradient(double *bound, const gn_call *call, int input, const double *want);
+
 /* Bounds of the elements of output 0 of a record that was run in the truth's lane. */
 void gn_bound_forward(double *bound, const gn_replay *replay, int record);
 

@@ -65,8 +65,8 @@ gn_status gn_verify_same(gn_verification *out, const char *a, const char *b, gn_
 {
     gn_reader *x = NULL, *y = NULL;
     *out = (gn_verification){.level = GN_LEVEL_TRACE};
-    gn_status st = gn_reader_open(&x, a, err);
-    if (st == GN_OK) st = gn_reader_open(&y, b, err);
+    gn_status st = gn_tensors_open(&x, a, err);
+    if (st == GN_OK) st = gn_tensors_open(&y, b, err);
     if (st == GN_OK) st = compare_files(out, x, y, err);
     if (st == GN_OK && out->count == 0)
         st = gn_fail(err, GN_E_CONFIG, "%s and %s hold no tensor to compare", a, b);

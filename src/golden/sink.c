@@ -34,10 +34,10 @@ static bool ends_in(const char *text, const char *end)
 gn_status gn_sink_open(gn_sink **out, const char *path, gn_err *err)
 {
     *out = NULL;
-    const bool whole = ends_in(path, ".safetensors");
+    const bool whole = ends_in(path, ".safetensors") || ends_in(path, ".npz");
     if (!whole && !ends_in(path, ".sha256"))
-        return gn_fail(err, GN_E_CONFIG, "%s: expected a name that ends in .safetensors or .sha256",
-                       path);
+        return gn_fail(err, GN_E_CONFIG, "%s: expected a name that ends in .safetensors, .npz or "
+                       ".sha256", path);
     gn_sink *s = calloc(1, sizeof *s);
     if (s == NULL || (s->path = strdup(path)) == NULL) {
         free(s);

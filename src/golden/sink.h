@@ -1,6 +1,6 @@
-/* Where golden tensors go: a safetensors file, or the SHA-256 of each in a text file.
+/* Where golden tensors go: a safetensors or npz file, or the SHA-256 of each in a text file.
  *
- * Every tensor is declared first, then given in the same order, in pieces; both kinds of file are
+ * Every tensor is declared first, then given in the same order, in pieces; all kinds of file are
  * streamed.  SPDX-License-Identifier: MIT */
 #ifndef GN_GOLDEN_SINK_H
 #define GN_GOLDEN_SINK_H

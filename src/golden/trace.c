@@ -53,7 +53,7 @@ static bool select_name(const gn_trace *t, char *full, size_t room, const char *
     if (t->step > 1)
         snprintf(step, sizeof step, "step/%llu/", (unsigned long long)t->step);
     snprintf(full, room, "%s%s%s%s", step, group, *group == '\0' ? "" : "/", name);
-    return t->g->only == NULL || gn_golden_matches(t->g->only, full);
+    return gn_golden_wants(t->g, full);
 }
 
 /* Declares a tensor, or begins it; false: there is nothing to put. */

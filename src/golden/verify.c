@@ -7,6 +7,7 @@
 
 #include "base/align.h"
 #include "golden/audit.h"
+#include "golden/cases_judge.h"
 
 const char *gn_verdict_name(gn_verdict verdict)
 {
@@ -200,23 +201,34 @@ static gn_status judge_mode(gn_verification *out, const gn_net *net, size_t batc
     return st;
 }
 
+static gn_status judge_network(gn_verification *out, gn_scope *scope, const gn_reader *golden,
+                               const gn_reader *candidate, const char *path,
+                               const char *candidate_path, int threads, gn_err *err)
+{
+    gn_net_config config;
+    gn_net net = {0};
+    size_t batch = 0;
+    gn_status st = config_of(&config, &batch, golden, path, err);
+    if (st == GN_OK) st = gn_scope_read(scope, golden, candidate, candidate_path, err);
+    if (st == GN_OK) st = gn_net_create(&net, &config, err);
+    if (st == GN_OK && has_group(golden, "eval_forward/"))
+        st = judge_mode(out, &net, batch, false, threads, scope, err);
+    if (st == GN_OK && has_group(golden, "forward/"))
+        st = judge_mode(out, &net, batch, true, threads, scope, err);
+    if (net.tape != NULL)
+        gn_net_destroy(&net);
+    return st;
+}
+
 static gn_status judge_files(gn_verification *out, const gn_reader *golden,
                              const gn_reader *candidate, const char *path,
                              const char *candidate_path, int threads, gn_err *err)
 {
-    gn_net_config config;
-    gn_net net = {0};
-    gn_scope scope;
-    size_t batch = 0;
-    gn_status st = config_of(&config, &batch, golden, path, err);
-    if (st == GN_OK) st = gn_scope_read(&scope, golden, candidate, candidate_path, err);
-    if (st == GN_OK) st = gn_net_create(&net, &config, err);
-    if (st == GN_OK && has_group(golden, "eval_forward/"))
-        st = judge_mode(out, &net, batch, false, threads, &scope, err);
-    if (st == GN_OK && has_group(golden, "forward/"))
-        st = judge_mode(out, &net, batch, true, threads, &scope, err);
-    if (net.tape != NULL)
-        gn_net_destroy(&net);
+    gn_scope scope = {.level = GN_LEVEL_TRACE};
+    const gn_status st = gn_is_cases(golden)
+                             ? gn_cases_judge(out, golden, candidate, path, err)
+                             : judge_network(out, &scope, golden, candidate, path, candidate_path,
+                                             threads, err);
     if (st != GN_OK)
         return st;
     out->level = scope.level;
@@ -239,8 +251,8 @@ gn_status gn_verify(gn_verification *out, const char *golden, const char *candid
 {
     gn_reader *a = NULL, *b = NULL;
     *out = (gn_verification){0};
-    gn_status st = gn_reader_open(&a, golden, err);
-    if (st == GN_OK) st = gn_reader_open(&b, candidate, err);
+    gn_status st = gn_tensors_open(&a, golden, err);
+    if (st == GN_OK) st = gn_tensors_open(&b, candidate, err);
     if (st == GN_OK) st = judge_files(out, a, b, golden, candidate, threads, err);
     gn_reader_close(a);
     gn_reader_close(b);

@@ -37,6 +37,14 @@ bool gn_golden_matches(const char *pattern, const char *name)
     return *pattern == '\0';
 }
 
+bool gn_golden_wants(const gn_golden *g, const char *name)
+{
+    bool wanted = g->only == NULL || gn_golden_matches(g->only, name);
+    for (size_t i = 0; i < g->excepts; i++)
+        wanted = wanted && !gn_golden_matches(g->except[i], name);
+    return wanted;
+}
+
 /* --- Building and writing ------------------------------------------------------------------- */
 
 static gn_status metadata(gn_trace *t)

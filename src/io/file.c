@@ -100,6 +100,16 @@ gn_status gn_temp_write(gn_temp *t, const void *bytes, size_t count, gn_err *err
     return GN_OK;
 }
 
+gn_status gn_temp_patch(gn_temp *t, uint64_t at, const void *bytes, size_t count, gn_err *err)
+{
+    if (fseeko(t->file, (off_t)at, SEEK_SET) != 0) /* writes out what is buffered */
+        return gn_fail(err, GN_E_IO, "%s: cannot write: %s", t->temp, strerror(errno));
+    const gn_status st = gn_temp_write(t, bytes, count, err);
+    if (st == GN_OK && fseeko(t->file, 0, SEEK_END) != 0)
+        return gn_fail(err, GN_E_IO, "%s: cannot write: %s", t->temp, strerror(errno));
+    return st;
+}
+
 /* A value of errno, 0 where all is well. */
 static int sync_descriptor(int descriptor)
 {

@@ -24,6 +24,8 @@ typedef struct gn_temp {
 /* Removes what a crash left at path.tmp and creates it anew.  On failure *t is all zero. */
 gn_status gn_temp_open(gn_temp *t, const char *path, gn_err *err);
 gn_status gn_temp_write(gn_temp *t, const void *bytes, size_t count, gn_err *err);
+/* Overwrites bytes written before; writing goes on at the end. */
+gn_status gn_temp_patch(gn_temp *t, uint64_t at, const void *bytes, size_t count, gn_err *err);
 /* Flush, sync, rename, sync the folder.  Releases *t in every case; where it fails before the
  * rename, the temporary file is gone and whatever stood at path is untouched. */
 gn_status gn_temp_commit(gn_temp *t, gn_err *err);

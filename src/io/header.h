@@ -64,4 +64,8 @@ bool gn_extent_bytes(size_t *bytes, gn_dtype type, int rank, const size_t *dim);
 gn_status gn_header_parse(gn_header *out, char *text, size_t size, uint64_t data_bytes,
                           const char *path, gn_err *err);
 
+/* The same for metadata alone, {"key": "value", ...}, as an npz file has them. */
+gn_status gn_header_parse_pairs(gn_header *out, char *text, size_t size, const char *path,
+                                gn_err *err);
+
 #endif

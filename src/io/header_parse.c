@@ -22,6 +22,7 @@ typedef struct cursor {
     size_t size, at;
     size_t word; /* where the last string began */
     const char *path;
+    const char *where; /* npz: the array that the text is of; NULL: the header */
     gn_status status;
     gn_err *err;
 } cursor;
@@ -31,8 +32,9 @@ typedef struct cursor {
 static void refuse(cursor *c, size_t at, const char *problem)
 {
     if (c->status == GN_OK)
-        c->status = gn_fail(c->err, GN_E_FORMAT, "%s: byte %zu of the header: %s", c->path,
-                            GN_LENGTH_FIELD + at, problem);
+        c->status = gn_fail(c->err, GN_E_FORMAT, "%s: byte %zu of %s: %s", c->path,
+                            c->where != NULL ? at : GN_LENGTH_FIELD + at,
+                            c->where != NULL ? c->where : "the header", problem);
     c->at = c->size;
 }
 
@@ -208,8 +210,9 @@ static void take_tensor(cursor *c, gn_header *header, const char *name)
         if (strcmp(field, "dtype") == 0 && type < 0) {
             type = gn_dtype_find(take_string(c));
             if (type < 0)
-                refuse(c, c->word, "expected a dtype of F32, F64, I32, I64, U8, BOOL "
-                                   "(half precision: convert with .float() first)");
+                refuse(c, c->word,
+                       "expected a dtype of F32, F64, I32, I64, U8, BOOL "
+                       "(half precision: convert with .float() first)");
         } else if (strcmp(field, "shape") == 0 && rank < 0) {
             rank = take_numbers(c, entry->dim, GN_RANK_CAP, "expected at most 8 dimensions");
         } else if (strcmp(field, "data_offsets") == 0 && offsets < 0) {
@@ -330,4 +333,15 @@ gn_status gn_header_parse(gn_header *out, char *text, size_t size, uint64_t data
     if (out->items > 0) /* qsort of NULL is not legal */
         qsort(out->item, out->items, sizeof *out->item, compare_place);
     return check_cover(&c, out, data_bytes);
+}
+
+gn_status gn_header_parse_pairs(gn_header *out, char *text, size_t size, const char *path,
+                                gn_err *err)
+{
+    cursor c = {.text = text, .size = size, .path = path, .where = GN_METADATA_KEY, .err = err};
+    take_metadata(&c, out);
+    if (c.status == GN_OK && c.at < c.size)
+        refuse(&c, c.at, "expected nothing behind the closing bracket");
+    refuse_twins(&c, out->pair, out->pairs, sizeof *out->pair);
+    return c.status;
 }

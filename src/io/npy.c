@@ -8,6 +8,7 @@
 #include "npy.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "header.h"
@@ -58,13 +59,14 @@ static bool take_size(text *t, size_t *size)
     return t->at > start;
 }
 
+static const struct {
+    const char *descr;
+    gn_dtype type;
+} types[] = {{"'<f4'", GN_F32}, {"'<f8'", GN_F64}, {"'<i4'", GN_I32},
+             {"'<i8'", GN_I64}, {"'|u1'", GN_U8},  {"'|b1'", GN_BOOL}};
+
 static bool take_type(text *t, gn_dtype *type)
 {
-    static const struct {
-        const char *descr;
-        gn_dtype type;
-    } types[] = {{"'<f4'", GN_F32}, {"'<f8'", GN_F64}, {"'<i4'", GN_I32},
-                 {"'<i8'", GN_I64}, {"'|u1'", GN_U8},  {"'|b1'", GN_BOOL}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (take(t, types[i].descr)) {
             *type = types[i].type;
@@ -112,9 +114,32 @@ gn_status gn_npy_parse(gn_entry *entry, const char *header, size_t length, gn_er
     }
     skip_blanks(&t);
     if (!good || !type || !order || !shape || t.end - t.at != 1 || *t.at != '\n')
-        return gn_fail(err, GN_E_FORMAT, "expected a header {'descr': .., 'fortran_order': False, "
-                       "'shape': (..), } of an array of at most %d dimensions", (int)GN_RANK_CAP);
+        return gn_fail(err, GN_E_FORMAT,
+                       "expected a header {'descr': .., 'fortran_order': False, "
+                       "'shape': (..), } of an array of at most %d dimensions",
+                       (int)GN_RANK_CAP);
     if (!gn_extent_bytes(&entry->bytes, entry->type, entry->rank, entry->dim))
         return gn_fail(err, GN_E_FORMAT, "its shape overflows");
     return GN_OK;
+}
+
+size_t gn_npy_write(char header[GN_NPY_ROOM], const gn_entry *entry)
+{
+    enum { LENGTH = 10 };
+    size_t i = 0, at = LENGTH;
+    while (types[i].type != entry->type)
+        i++;
+#define ADD(...) at += (size_t)snprintf(header + at, GN_NPY_ROOM - at, __VA_ARGS__)
+    ADD("{'descr': %s, 'fortran_order': False, 'shape': (", types[i].descr);
+    for (int d = 0; d < entry->rank; d++)
+        ADD("%s%zu", d > 0 ? ", " : "", entry->dim[d]);
+    ADD("%s), }", entry->rank == 1 ? "," : "");
+#undef ADD
+    while (at % 64 != 63)
+        header[at++] = ' ';
+    header[at++] = '\n';
+    memcpy(header, "\x93NUMPY\1", 8);
+    header[8] = (char)((at - LENGTH) & 255);
+    header[9] = (char)((at - LENGTH) >> 8);
+    return at;
 }

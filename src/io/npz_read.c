@@ -1,8 +1,9 @@
 /* npz, reading: a zip file of npy arrays, as numpy.savez and savez_compressed write it.
  *
- * libzip decompresses and checks; what it lets pass is checked here, before anything is allocated:
- * every byte of the file belongs to an entry or to the directory at its end, entries lie in the
- * directory's order without gap or overlap, and the size of an array is what its shape says.
+ * The zip is checked by npz_walk.c, then libzip opens it and hands out the bytes of each array as
+ * they stand there.  zlib inflates them here, since libzip does not tell where a stream ended: one
+ * may stop early and hide a second file behind its end.  The size of an array must be what its
+ * shape says before anything is allocated for it, and the stream must end with it.
  * What is refused: streamed and encrypted zips, methods other than stored and deflated, comments,
  * big-endian and Fortran-ordered arrays, Python objects, whatever numpy.load would need pickle for.
  * In a build without libzip every file is refused, with a text that says so.
@@ -11,301 +12,321 @@
 #include <string.h>
 
 #include "file.h"
-#include "npy.h"
-#include "reader.h"
+#include "npz_archive.h"
 
 #ifdef GN_HAVE_LIBZIP
 
-#include <errno.h>
 #include <zip.h>
+#include <zlib.h>
 
 #include "base/align.h"
 #include "codec.h"
 
-/* A file of many arrays has hundreds; deflate cannot do much better than 1000 to 1. */
-enum { ENTRIES = 4096, LOCAL = 30, END = 22, RATIO = 1000 };
+/* Deflate cannot do much better than 1000 to 1. */
+enum { RATIO = 1000 };
 static const uint64_t small = 64u << 20; /* below this no ratio is a danger */
 
-typedef struct archive {
-    const char *path;
-    FILE *file;
-    uint64_t size;
+enum { INPUT = 1 << 16 };
+
+typedef struct source {
+    gn_archive a;
     zip_t *zip;
-    size_t count;
-    gn_reader *reader;
-    size_t data_bytes; /* of all arrays, each aligned */
-} archive;
+    gn_err *err;
+    char *header;   /* GN_NPY_CAP bytes */
+    uint8_t *input; /* INPUT bytes: deflated ones */
+} source;
 
-static unsigned load16(const uint8_t *b)
+/* The array that is being read. */
+typedef struct array {
+    const char *name;
+    uint64_t size;      /* of all its bytes, header and data */
+    uint32_t crc, sum;  /* as the zip has it; of the bytes so far */
+    bool deflated, end; /* the deflate stream ended */
+    zip_file_t *file;   /* the bytes as they stand in the zip */
+    z_stream inflate;
+} array;
+
+static gn_status zip_failed(const source *s, const array *y)
 {
-    return (unsigned)b[0] | (unsigned)b[1] << 8;
-}
-
-static uint32_t load32(const uint8_t *b)
-{
-    return load16(b) | (uint32_t)load16(b + 2) << 16;
-}
-
-static gn_status read_at(const archive *a, uint64_t at, void *to, size_t count, gn_err *err)
-{
-    if (at > a->size || a->size - at < count)
-        return gn_fail(err, GN_E_FORMAT, "%s: byte %llu: the file ends within a zip header",
-                       a->path, (unsigned long long)at);
-    if (fseeko(a->file, (off_t)at, SEEK_SET) != 0 || fread(to, 1, count, a->file) != count)
-        return gn_fail(err, GN_E_IO, "%s: cannot read it", a->path);
-    return GN_OK;
-}
-
-/* --- The zip around the arrays ------------------------------------------------------------- */
-
-static gn_status check_end(const archive *a, uint8_t *end, gn_err *err)
-{
-    gn_status st = read_at(a, a->size < END ? a->size : a->size - END, end, END, err);
-    if (st != GN_OK)
-        return st;
-    if (load32(end) != 0x06054b50 || load16(end + 4) != 0 || load16(end + 20) != 0)
-        return gn_fail(err, GN_E_FORMAT, "%s: expected the end of a zip file, of one part and "
-                       "without a comment, in its last 22 bytes", a->path);
-    return GN_OK;
-}
-
-/* One local header at *at, which is moved behind the data. */
-static gn_status walk_entry(const archive *a, size_t index, uint64_t *at, gn_err *err)
-{
-    uint8_t head[LOCAL];
-    char name[GN_NAME_CAP + 8];
-    zip_stat_t about;
-    gn_status st = read_at(a, *at, head, LOCAL, err);
-    if (st != GN_OK)
-        return st;
-    const zip_uint64_t need = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE;
-    if (zip_stat_index(a->zip, index, 0, &about) != 0 || (about.valid & need) != need)
-        return gn_fail(err, GN_E_FORMAT, "%s: entry %zu has no name or size", a->path, index);
-    const size_t length = load16(head + 26);
-    if (load32(head) != 0x04034b50 || length >= sizeof name || length != strlen(about.name))
-        return gn_fail(err, GN_E_FORMAT, "%s: byte %llu: expected the header of '%.64s'", a->path,
-                       (unsigned long long)*at, about.name);
-    if ((load16(head + 6) & 9) != 0) /* encrypted; sizes behind the data */
-        return gn_fail(err, GN_E_FORMAT, "%s: '%.64s' is encrypted or streamed, expected neither",
-                       a->path, about.name);
-    st = read_at(a, *at + LOCAL, name, length, err);
-    if (st == GN_OK && memcmp(name, about.name, length) != 0)
-        st = gn_fail(err, GN_E_FORMAT, "%s: byte %llu: another name than the directory's '%.64s'",
-                     a->path, (unsigned long long)*at, about.name);
-    const uint64_t before = LOCAL + length + load16(head + 28);
-    if (st == GN_OK && (about.comp_size > a->size || before > a->size - about.comp_size))
-        st = gn_fail(err, GN_E_FORMAT, "%s: '%.64s' is larger than the file", a->path, about.name);
-    *at += before + about.comp_size;
-    return st;
-}
-
-/* Entries from byte 0 on, one behind the other, up to the directory. */
-static gn_status walk(const archive *a, gn_err *err)
-{
-    uint8_t end[END], mark[4];
-    uint64_t at = 0;
-    gn_status st = check_end(a, end, err);
-    for (size_t i = 0; i < a->count && st == GN_OK; i++)
-        st = walk_entry(a, i, &at, err);
-    if (st == GN_OK)
-        st = read_at(a, at, mark, sizeof mark, err);
-    if (st != GN_OK)
-        return st;
-    const uint32_t directory = load32(end + 16), bytes = load32(end + 12);
-    const bool large = directory == UINT32_MAX || bytes == UINT32_MAX; /* told elsewhere: zip64 */
-    if (load32(mark) != 0x02014b50 ||
-        (!large && (directory != at || at + bytes + END != a->size)))
-        return gn_fail(err, GN_E_FORMAT, "%s: byte %llu: expected the directory, and nothing "
-                       "behind it but its end", a->path, (unsigned long long)at);
-    return GN_OK;
-}
-
-/* --- Arrays -------------------------------------------------------------------------------- */
-
-static gn_status zip_failed(const archive *a, const zip_stat_t *about, zip_file_t *file,
-                            gn_err *err)
-{
-    zip_error_t *error = file != NULL ? zip_file_get_error(file) : zip_get_error(a->zip);
+    zip_error_t *error = y->file != NULL ? zip_file_get_error(y->file) : zip_get_error(s->zip);
     const gn_status st = zip_error_code_zip(error) == ZIP_ER_MEMORY ? GN_E_NOMEM : GN_E_FORMAT;
-    return gn_fail(err, st, "%s: '%.64s': %s", a->path, about->name, zip_error_strerror(error));
+    return gn_fail(s->err, st, "%s: '%s': %s", s->a.path, y->name, zip_error_strerror(error));
 }
 
-/* The facts of an entry that its reading relies on. */
-static gn_status check_entry(const archive *a, const zip_stat_t *about, gn_err *err)
+static gn_status refuse(const source *s, const array *y, const char *problem)
 {
-    const zip_uint64_t need = ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
-    if ((about->valid & need) != need || about->encryption_method != ZIP_EM_NONE ||
-        (about->comp_method != ZIP_CM_STORE && about->comp_method != ZIP_CM_DEFLATE))
-        return gn_fail(err, GN_E_FORMAT, "%s: '%.64s': expected stored or deflated data", a->path,
-                       about->name);
-    if (about->size > small && about->size / RATIO > about->comp_size)
-        return gn_fail(err, GN_E_FORMAT, "%s: '%.64s': %llu bytes claim to hold %llu", a->path,
-                       about->name, (unsigned long long)about->comp_size,
-                       (unsigned long long)about->size);
-    const size_t length = strlen(about->name);
-    if (length < 5 || strcmp(about->name + length - 4, ".npy") != 0)
-        return gn_fail(err, GN_E_FORMAT, "%s: '%.64s': expected a name that ends in .npy", a->path,
-                       about->name);
+    return gn_fail(s->err, GN_E_FORMAT, "%s: '%s': %s", s->a.path, y->name, problem);
+}
+
+/* Begins an array: what of the zip's facts the walk did not look at. */
+static gn_status begin(const source *s, array *y, size_t index)
+{
+    *y = (array){.name = s->a.reader->text + index * GN_NPZ_NAME};
+    zip_stat_t about;
+    const zip_uint64_t need = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_CRC |
+                              ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
+    if (zip_stat_index(s->zip, index, 0, &about) != 0)
+        return zip_failed(s, y);
+    y->deflated = about.comp_method == ZIP_CM_DEFLATE;
+    if ((about.valid & need) != need || about.encryption_method != ZIP_EM_NONE ||
+        (!y->deflated && about.comp_method != ZIP_CM_STORE))
+        return refuse(s, y, "expected stored or deflated data");
+    if (!y->deflated && about.size != about.comp_size)
+        return refuse(s, y, "stored data of another size");
+    if (about.size > small && about.size / RATIO > about.comp_size)
+        return gn_fail(s->err, GN_E_FORMAT, "%s: '%s': %llu bytes claim to hold %llu", s->a.path,
+                       y->name, (unsigned long long)about.comp_size,
+                       (unsigned long long)about.size);
+    y->size = about.size;
+    y->crc = about.crc;
+    if (y->deflated && inflateInit2(&y->inflate, -15) != Z_OK) {
+        y->deflated = false;
+        return gn_fail(s->err, GN_E_NOMEM, "%s: '%s': no memory to inflate", s->a.path, y->name);
+    }
+    y->file = zip_fopen_index(s->zip, index, ZIP_FL_COMPRESSED);
+    return y->file != NULL ? GN_OK : zip_failed(s, y);
+}
+
+static void end(array *y)
+{
+    if (y->deflated)
+        inflateEnd(&y->inflate);
+    if (y->file != NULL)
+        zip_fclose(y->file);
+    y->file = NULL;
+}
+
+/* Inflates up to `count` bytes; *made is less only where the stream ended, or its bytes did. */
+static gn_status inflate_some(const source *s, array *y, uint8_t *to, size_t count, size_t *made)
+{
+    const uInt room = count < 1u << 30 ? (uInt)count : 1u << 30;
+    y->inflate.next_out = to;
+    y->inflate.avail_out = room;
+    while (y->inflate.avail_out > 0 && !y->end) {
+        if (y->inflate.avail_in == 0) {
+            const zip_int64_t got = zip_fread(y->file, s->input, INPUT);
+            if (got < 0)
+                return zip_failed(s, y);
+            if (got == 0)
+                break;
+            y->inflate.next_in = s->input;
+            y->inflate.avail_in = (uInt)got;
+        }
+        const int code = inflate(&y->inflate, Z_NO_FLUSH);
+        if (code == Z_MEM_ERROR)
+            return gn_fail(s->err, GN_E_NOMEM, "%s: '%s': no memory to inflate", s->a.path,
+                           y->name);
+        if (code != Z_OK && code != Z_STREAM_END)
+            return refuse(s, y, "no sound deflated data");
+        y->end = code == Z_STREAM_END;
+    }
+    *made = room - y->inflate.avail_out;
     return GN_OK;
 }
 
 /* Reads exactly this much; the size is declared, so that less is a failure. */
-static gn_status take(const archive *a, const zip_stat_t *about, zip_file_t *file, void *to,
-                      size_t count, gn_err *err)
+static gn_status take(const source *s, array *y, void *to, size_t count)
 {
     uint8_t *at = to;
     while (count > 0) {
-        const zip_int64_t got = zip_fread(file, at, count);
-        if (got < 0)
-            return zip_failed(a, about, file, err);
-        if (got == 0)
-            return gn_fail(err, GN_E_FORMAT, "%s: '%.64s': the data end %zu bytes early", a->path,
-                           about->name, count);
-        at += got;
-        count -= (size_t)got;
+        size_t made = 0;
+        if (y->deflated) {
+            const gn_status st = inflate_some(s, y, at, count, &made);
+            if (st != GN_OK)
+                return st;
+        } else {
+            const zip_int64_t got = zip_fread(y->file, at, count);
+            if (got < 0)
+                return zip_failed(s, y);
+            made = (size_t)got;
+        }
+        if (made == 0)
+            return gn_fail(s->err, GN_E_FORMAT, "%s: '%s': the data end %zu bytes early", s->a.path,
+                           y->name, count);
+        y->sum = (uint32_t)crc32_z(y->sum, at, made);
+        at += made;
+        count -= made;
     }
     return GN_OK;
 }
 
-/* Opens an entry and reads its npy header; on GN_OK the file stands at the data. */
-static gn_status open_array(const archive *a, size_t index, zip_stat_t *about, zip_file_t **file,
-                            gn_entry *entry, gn_err *err)
+/* Behind the last element: nothing more, neither in the stream nor behind it. */
+static gn_status finish(const source *s, array *y)
 {
-    char *header = malloc(GN_NPY_CAP);
-    size_t length = 0;
-    *file = NULL;
-    if (header == NULL)
-        return gn_fail(err, GN_E_NOMEM, "%s: no memory for a header", a->path);
-    gn_status st = zip_stat_index(a->zip, index, 0, about) == 0
-        ? check_entry(a, about, err) : zip_failed(a, about, NULL, err);
-    if (st == GN_OK) {
-        *file = zip_fopen_index(a->zip, index, 0);
-        st = *file != NULL ? GN_OK : zip_failed(a, about, NULL, err);
-    }
-    if (st == GN_OK) st = take(a, about, *file, header, GN_NPY_START, err);
+    uint8_t beyond;
+    size_t made = 0;
+    const gn_status st = y->deflated ? inflate_some(s, y, &beyond, 1, &made) : GN_OK;
+    if (st != GN_OK)
+        return st;
+    if (made > 0)
+        return refuse(s, y, "its deflated data go on behind the last element");
+    if (y->deflated && !y->end)
+        return refuse(s, y, "its deflated data have no end");
+    const zip_int64_t more = y->inflate.avail_in > 0 ? 1 : zip_fread(y->file, &beyond, 1);
+    if (more < 0)
+        return zip_failed(s, y);
+    if (more > 0)
+        return refuse(s, y, "bytes behind its data");
+    return y->sum == y->crc ? GN_OK : refuse(s, y, "its CRC is not that of its data");
+}
+
+/* Reads the npy header; the file then stands at the data. */
+static gn_status read_header(const source *s, array *y, gn_entry *entry)
+{
+    char *header = s->header;
+    size_t length;
     gn_err cause = {.text = ""};
-    if (st == GN_OK) st = gn_npy_length(&length, header, &cause);
-    if (st == GN_OK)
-        st = take(a, about, *file, header + GN_NPY_START, length - GN_NPY_START, err);
-    if (st == GN_OK) st = gn_npy_parse(entry, header, length, &cause);
-    if (st == GN_OK && (about->size < length || about->size - length != entry->bytes))
-        st = gn_fail(&cause, GN_E_FORMAT, "header and shape need %zu + %zu bytes, the entry has "
-                     "%llu", length, entry->bytes, (unsigned long long)about->size);
-    if (st != GN_OK && cause.text[0] != '\0')
-        gn_fail(err, st, "%s: '%.64s': %s", a->path, about->name, cause.text);
-    free(header);
-    if (st != GN_OK && *file != NULL) {
-        zip_fclose(*file);
-        *file = NULL;
-    }
-    return st;
-}
-
-/* Names, types and shapes of all arrays, before room is made for their data. */
-static gn_status read_headers(archive *a, gn_err *err)
-{
-    gn_header *header = &a->reader->header;
-    char *text = malloc(a->count * (GN_NAME_CAP + 8));
-    a->reader->text = text;
-    if (text == NULL)
-        return gn_fail(err, GN_E_NOMEM, "%s: no memory for %zu names", a->path, a->count);
-    for (size_t i = 0; i < a->count; i++) {
-        zip_stat_t about;
-        zip_file_t *file;
-        gn_header_item item = {0};
-        const gn_status st = open_array(a, i, &about, &file, &item.entry, err);
+    gn_status st = take(s, y, header, GN_NPY_START);
+    if (st != GN_OK)
+        return st;
+    st = gn_npy_length(&length, header, &cause);
+    if (st == GN_OK) {
+        st = take(s, y, header + GN_NPY_START, length - GN_NPY_START);
         if (st != GN_OK)
             return st;
-        char *name = text + i * (GN_NAME_CAP + 8);
-        const size_t length = strlen(about.name) - 4; /* without .npy; walk_entry knows its limit */
-        memcpy(name, about.name, length);
-        name[length] = '\0';
-        zip_fclose(file);
-        item.entry.name = name;
-        const char *problem = gn_name_problem(name);
-        if (problem == NULL && gn_header_find(header, name) != NULL)
-            problem = "a name that stands twice";
-        if (problem != NULL)
-            return gn_fail(err, GN_E_FORMAT, "%s: entry %zu: %s", a->path, i, problem);
-        if (item.entry.bytes > SIZE_MAX / 2 - GN_ALIGNMENT - a->data_bytes ||
-            !gn_header_add_item(header, item))
-            return gn_fail(err, GN_E_NOMEM, "%s: no memory for '%s'", a->path, name);
-        a->data_bytes += gn_align(item.entry.bytes) + GN_ALIGNMENT;
+        st = gn_npy_parse(entry, header, length, &cause);
     }
-    return GN_OK;
+    if (st == GN_OK && (y->size < length || y->size - length != entry->bytes))
+        st = gn_fail(&cause, GN_E_FORMAT,
+                     "header and shape need %zu + %zu bytes, the entry has %llu", length,
+                     entry->bytes, (unsigned long long)y->size);
+    return st == GN_OK ? GN_OK
+                       : gn_fail(s->err, st, "%s: '%s': %s", s->a.path, y->name, cause.text);
 }
 
-static gn_status read_data(archive *a, gn_err *err)
+/* Types and shapes of all arrays, before room is made for their data. */
+static gn_status read_headers(source *s)
 {
-    a->reader->data = gn_aligned(a->data_bytes);
-    if (a->reader->data == NULL)
-        return gn_fail(err, GN_E_NOMEM, "%s: no memory for %zu bytes", a->path, a->data_bytes);
-    uint8_t *place = a->reader->data;
+    gn_header *header = &s->a.reader->header;
     gn_status st = GN_OK;
-    for (size_t i = 0; i < a->count && st == GN_OK; i++) {
-        gn_entry *entry = &a->reader->header.item[i].entry;
-        gn_entry again;
-        zip_stat_t about;
-        zip_file_t *file;
-        st = open_array(a, i, &about, &file, &again, err);
+    for (size_t i = 0; i < s->a.count && st == GN_OK; i++) {
+        array y;
+        gn_header_item item = {0};
+        st = begin(s, &y, i);
+        if (st == GN_OK)
+            st = read_header(s, &y, &item.entry);
+        end(&y);
         if (st != GN_OK)
             return st;
-        st = take(a, &about, file, place, entry->bytes, err);
-        uint8_t beyond;
-        if (st == GN_OK && zip_fread(file, &beyond, 1) != 0) /* here libzip compares the CRC */
-            st = zip_failed(a, &about, file, err);
-        zip_fclose(file);
-        if (st == GN_OK && GN_HOST_BIG_ENDIAN)
-            gn_reverse_elements(place, entry->bytes, gn_dtype_size(entry->type));
-        entry->data = place;
-        if (st == GN_OK && entry->type == GN_BOOL)
-            st = gn_reader_check_bool(entry, a->path, err);
-        place += gn_align(entry->bytes) + GN_ALIGNMENT;
+        item.entry.name = y.name;
+        if (item.entry.bytes > SIZE_MAX / 2 - GN_ALIGNMENT - s->a.data_bytes ||
+            !gn_header_add_item(header, item))
+            return gn_fail(s->err, GN_E_NOMEM, "%s: no memory for '%s'", s->a.path, y.name);
+        s->a.data_bytes += gn_align(item.entry.bytes) + GN_ALIGNMENT;
     }
     return st;
 }
 
-static gn_status open_zip(archive *a, gn_err *err)
+static gn_status read_array(const source *s, size_t index, uint8_t *place)
+{
+    gn_entry *entry = &s->a.reader->header.item[index].entry, again;
+    array y;
+    gn_status st = begin(s, &y, index);
+    if (st == GN_OK)
+        st = read_header(s, &y, &again);
+    if (st == GN_OK)
+        st = take(s, &y, place, entry->bytes);
+    if (st == GN_OK)
+        st = finish(s, &y);
+    end(&y);
+    if (st == GN_OK && GN_HOST_BIG_ENDIAN)
+        gn_reverse_elements(place, entry->bytes, gn_dtype_size(entry->type));
+    entry->data = place;
+    return st == GN_OK && entry->type == GN_BOOL ? gn_reader_check_bool(entry, s->a.path, s->err)
+                                                 : st;
+}
+
+static gn_status read_data(source *s)
+{
+    gn_reader *r = s->a.reader;
+    r->data = gn_aligned(s->a.data_bytes);
+    if (r->data == NULL)
+        return gn_fail(s->err, GN_E_NOMEM, "%s: no memory for %zu bytes", s->a.path,
+                       s->a.data_bytes);
+    uint8_t *place = r->data;
+    gn_status st = GN_OK;
+    for (size_t i = 0; i < s->a.count && st == GN_OK; i++) {
+        st = read_array(s, i, place);
+        place += gn_align(r->header.item[i].entry.bytes) + GN_ALIGNMENT;
+    }
+    return st;
+}
+
+/* Metadata, if there are any, are an array too; it leaves the list. */
+static gn_status take_metadata(source *s)
+{
+    gn_header *header = &s->a.reader->header;
+    size_t i = 0;
+    while (i < header->items && strcmp(header->item[i].entry.name, GN_METADATA_KEY) != 0)
+        i++;
+    if (i == header->items)
+        return GN_OK;
+    const gn_entry entry = header->item[i].entry;
+    if (entry.type != GN_U8 || entry.rank != 1 || entry.bytes > GN_HEADER_CAP)
+        return gn_fail(s->err, GN_E_FORMAT,
+                       "%s: '" GN_METADATA_KEY "': expected one dimension of "
+                       "u1, at most %d",
+                       s->a.path, (int)GN_HEADER_CAP);
+    memmove(&header->item[i], &header->item[i + 1], (--header->items - i) * sizeof *header->item);
+    return gn_header_parse_pairs(header, (char *)entry.data, entry.bytes, s->a.path, s->err);
+}
+
+static gn_status open_zip(source *s)
 {
     int code;
-    a->zip = zip_open(a->path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
-    if (a->zip == NULL) {
+    s->zip = zip_open(s->a.path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
+    if (s->zip == NULL) {
         zip_error_t error;
         zip_error_init_with_code(&error, code);
         const gn_status st = code == ZIP_ER_MEMORY ? GN_E_NOMEM : GN_E_FORMAT;
-        gn_fail(err, st, "%s: no sound zip file: %s", a->path, zip_error_strerror(&error));
+        gn_fail(s->err, st, "%s: no sound zip file: %s", s->a.path, zip_error_strerror(&error));
         zip_error_fini(&error);
         return st;
     }
-    const zip_int64_t count = zip_get_num_entries(a->zip, 0);
-    if (count < 1 || count > ENTRIES)
-        return gn_fail(err, GN_E_FORMAT, "%s: %lld arrays, expected 1 to %d", a->path,
-                       (long long)count, (int)ENTRIES);
-    a->count = (size_t)count;
+    if (zip_get_num_entries(s->zip, 0) != (zip_int64_t)s->a.count)
+        return gn_fail(s->err, GN_E_FORMAT, "%s: no sound zip file: expected %zu arrays", s->a.path,
+                       s->a.count);
     return GN_OK;
+}
+
+static gn_status read_all(source *s)
+{
+    gn_status st = gn_npz_walk(&s->a, s->err);
+    if (st == GN_OK)
+        st = open_zip(s);
+    if (st != GN_OK)
+        return st;
+    s->header = malloc(GN_NPY_CAP);
+    s->input = malloc(INPUT);
+    st = s->header == NULL || s->input == NULL
+             ? gn_fail(s->err, GN_E_NOMEM, "%s: no memory for a header", s->a.path)
+             : read_headers(s);
+    if (st == GN_OK)
+        st = read_data(s);
+    if (st == GN_OK)
+        st = take_metadata(s);
+    free(s->header);
+    free(s->input);
+    return st;
 }
 
 gn_status gn_npz_open(gn_reader **out, const char *path, gn_err *err)
 {
-    archive a = {.path = path};
+    source s = {.a.path = path, .err = err};
     *out = NULL;
-    gn_status st = gn_file_open(&a.file, &a.size, path, err);
+    gn_status st = gn_file_open(&s.a.file, &s.a.size, path, err);
     if (st != GN_OK)
         return st;
-    a.reader = calloc(1, sizeof *a.reader);
-    if (a.reader == NULL)
-        st = gn_fail(err, GN_E_NOMEM, "%s: no memory for the reader", path);
-    if (st == GN_OK) st = open_zip(&a, err);
-    if (st == GN_OK) st = walk(&a, err);
-    if (st == GN_OK) st = read_headers(&a, err);
-    if (st == GN_OK) st = read_data(&a, err);
-    if (a.zip != NULL)
-        zip_discard(a.zip);
-    fclose(a.file);
+    s.a.reader = calloc(1, sizeof *s.a.reader);
+    st = s.a.reader == NULL ? gn_fail(err, GN_E_NOMEM, "%s: no memory for the reader", path)
+                            : read_all(&s);
+    if (s.zip != NULL)
+        zip_discard(s.zip);
+    fclose(s.a.file);
     if (st == GN_OK)
-        *out = a.reader;
+        *out = s.a.reader;
     else
-        gn_reader_close(a.reader);
+        gn_reader_close(s.a.reader);
     return st;
 }
 
@@ -314,8 +335,10 @@ gn_status gn_npz_open(gn_reader **out, const char *path, gn_err *err)
 gn_status gn_npz_open(gn_reader **out, const char *path, gn_err *err)
 {
     *out = NULL;
-    return gn_fail(err, GN_E_FORMAT, "%s: this build reads no npz, expected one with libzip "
-                   "(libzip-dev)", path);
+    return gn_fail(err, GN_E_FORMAT,
+                   "%s: this build reads no npz, expected one with libzip "
+                   "(libzip-dev)",
+                   path);
 }
 
 #endif

@@ -31,6 +31,12 @@ tests() { # the test suite, nothing skipped
         BUILD=$BUILD tests/build/run_tests.sh --no-skip $(programs "$BUILD")
 }
 
+all_golden() { # golden/ anew, the large ones too
+    make -j2 BUILD="$BUILD" "$BUILD/tests/test_golden_files" &&
+        GN_GOLDEN=check BUILD=$BUILD tests/build/run_tests.sh --no-skip \
+            "$BUILD/tests/test_golden_files"
+}
+
 # The sanitizers' library must come first, and Criterion's test processes end without exit handlers,
 # so leaks are left to valgrind.  Programs about building are run by `tests`.
 sanitizers() {
@@ -95,6 +101,7 @@ candidates() {
 }
 
 naming() { "$PYTHON" -B tests/ports/pytorch/naming_rate.py "$BUILD/gomokunet" --least 0.8; }
+npz() { "$PYTHON" -B tests/build/npz.py "$BUILD/gomokunet"; } # numpy.load, numpy.savez
 
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
 matrix() { tests/build/matrix.sh short; }
@@ -120,6 +127,7 @@ wanted=("${@:-all}")
 make -s -j2 BUILD="$BUILD" all "$BUILD/digest" "$BUILD/fuzz_exact" > /dev/null || exit 1
 [ "${BUILD#/}" != "$BUILD" ] || BUILD=$PWD/$BUILD
 check tests tests
+check golden all_golden
 check layers tests/build/layers.sh
 check lines tests/build/lines.sh
 check gradcheck gradients
@@ -127,6 +135,7 @@ check oracle oracle
 check pytorch pytorch
 check candidates candidates
 check naming naming
+check npz npz
 check matrix matrix
 check cpus tests/build/cpus.sh
 check exact exact

@@ -61,12 +61,22 @@ static const row rows[] = {
      "eval --model ../near/model.safetensors --data ../games.gomoku --threads 1"},
     {"plan: no memory", NO_FILE, NTH_CALL, "memory", "12", 0, 0,
      "plan --board-size 5 --num-blocks 2 --channels 4 --batch-size 4"},
-    {"games: no memory", GAMES_FILE, NTH_CALL, "memory", "12", 0, 0,
-     "games --make 3 --board-size 5 --out g.gomoku.gz"},
-    {"games: disk full", GAMES_FILE, NTH_CALL, "write", "28", 0, 0,
-     "games --make 3 --board-size 5 --out g.gomoku.gz"},
-    {"games: power lost", GAMES_FILE, NTH_CALL, "change", "power", 0, 0,
-     "games --make 3 --board-size 5 --out g.gomoku.gz"},
+    {"games: no memory", ONE_FILE, NTH_CALL, "memory", "12", 0, 0, NEW_GAMES},
+    {"games: disk full", ONE_FILE, NTH_CALL, "write", "28", 0, 0, NEW_GAMES},
+    {"games: power lost", ONE_FILE, NTH_CALL, "change", "power", 0, 0, NEW_GAMES},
+    {"golden: no memory", ONE_FILE, NTH_CALL, "memory", "12", 0, 7, NEW_GOLDEN "safetensors"},
+    {"golden: disk full", ONE_FILE, NTH_CALL, "write", "28", 0, 9, NEW_GOLDEN "safetensors"},
+    {"golden: read-only", ONE_FILE, NTH_CALL, "open", "30", 0, 0, NEW_GOLDEN "safetensors"},
+    {"golden: fsync: I/O error", ONE_FILE, NTH_CALL, "sync", "5", 0, 0, NEW_GOLDEN "safetensors"},
+    {"golden: SIGINT at moments", ONE_FILE, MOMENT, NULL, NULL, SIGINT, 20,
+     NEW_GOLDEN "safetensors"},
+    {"golden npz: no memory", ONE_FILE, NTH_CALL, "memory", "12", 0, 7, NEW_GOLDEN "npz"},
+    {"golden npz: disk full", ONE_FILE, NTH_CALL, "write", "28", 0, 5, NEW_GOLDEN "npz"},
+    {"golden npz: read-only", ONE_FILE, NTH_CALL, "open", "30", 0, 0, NEW_GOLDEN "npz"},
+    {"golden npz: fsync: I/O error", ONE_FILE, NTH_CALL, "sync", "5", 0, 0, NEW_GOLDEN "npz"},
+    {"golden npz: power lost", ONE_FILE, NTH_CALL, "change", "power", 0, 9, NEW_GOLDEN "npz"},
+    {"golden npz: SIGINT", ONE_FILE, MOMENT, NULL, NULL, SIGINT, 20, NEW_GOLDEN "npz"},
+    {"golden npz: SIGKILL", ONE_FILE, MOMENT, NULL, NULL, SIGKILL, 20, NEW_GOLDEN "npz"},
 };
 
 enum { WORKERS = 2, STEP_START = 2 };
@@ -114,8 +124,13 @@ static void make_files(void)
     must("mkdir -p %s/work0", at.root);
     if (chdir(at.root) != 0)
         exit(2);
-    must("'%s' games --make 3 --board-size 5 --seed 5 --out old.gomoku.gz >out 2>err", at.program);
-    must("'%s' games --make 3 --board-size 5 --out new.gomoku.gz >out 2>err", at.program);
+    must("'%s' games --make 3 --board-size 5 --seed 5 --out old.g.gomoku.gz >out 2>err", at.program);
+    must("'%s' " NEW_GAMES " >out 2>err && mv g.gomoku.gz new.g.gomoku.gz", at.program);
+    for (int i = 0; i < 2; i++) {
+        const char *kind = i == 0 ? "safetensors" : "npz";
+        must("'%s' " NEW_GOLDEN "%s >out 2>err && mv g.%s new.g.%s && cp new.g.gomoku.gz old.g.%s",
+             at.program, kind, kind, kind, kind);
+    }
     must("'%s' games --make 8 --board-size 5 --out games.gomoku >out 2>err", at.program);
     if (chdir("work0") != 0)
         exit(2);

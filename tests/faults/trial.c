@@ -18,19 +18,25 @@ static const char *whole_of(const row *r)
     return strncmp(r->command, GO_FAR, strlen(GO_FAR)) == 0 ? "far" : "near";
 }
 
+/* The file that a command writes. */
+static const char *file_of(const row *r)
+{
+    return strrchr(r->command, ' ') + 1;
+}
+
 /* --- One trial ------------------------------------------------------------------------------- */
 
 static void prepare(const row *r, long number)
 {
     must("if mountpoint -q run; then umount run; fi; "
-         "rm -rf run run.moved promised g.gomoku.gz g.gomoku.gz.tmp");
+         "rm -rf run run.moved promised g.*");
     if (r->sweep == SIZE_OF_DISK)
         must("mkdir run && mount -t tmpfs -o size=$(($(du -sk ../start | cut -f1) + %ld))k "
              "faults run && cp -r ../start/. run", SPARE_DISK + number * atol(r->effect));
     else if (r->stake == OLD_STATE)
         must("cp -r ../start run");
-    if (r->stake == GAMES_FILE)
-        must("cp ../old.gomoku.gz g.gomoku.gz");
+    if (r->stake == ONE_FILE)
+        must("cp ../old.%s %s", file_of(r), file_of(r));
 }
 
 /* A message names what it is about: a file, memory, or the system's reason. */
@@ -38,7 +44,7 @@ static bool is_clear(const char *word)
 {
     return strstr(word, ": ") != NULL &&
            (strstr(word, "run") != NULL || strstr(word, "memory") != NULL ||
-            strstr(word, "gomoku.gz") != NULL || strstr(word, "games.gomoku") != NULL ||
+            strstr(word, "g.gomoku.gz") != NULL || strstr(word, ": g.") != NULL || strstr(word, "games.gomoku") != NULL ||
             strstr(word, "model.safetensors") != NULL);
 }
 
@@ -134,16 +140,24 @@ static const char *judge_state(const row *r, const ending *first, long number)
     return wrong != NULL ? wrong : left_over();
 }
 
-/* The file of games is the old one or the new one. */
-static const char *judge_games(const row *r, const ending *first)
+/* The file is the old one or the new one. */
+static const char *judge_file(const row *r, const ending *first)
 {
-    if (first->status == 0 && system("cmp -s g.gomoku.gz ../new.gomoku.gz") != 0)
-        return "another file of games";
-    if (system("cmp -s g.gomoku.gz ../new.gomoku.gz || cmp -s g.gomoku.gz ../old.gomoku.gz") != 0)
-        return "the file of games is damaged";
+    const char *f = file_of(r);
+    char line[200];
+    snprintf(line, sizeof line, "cmp -s %s ../new.%s", f, f);
+    const bool is_new = system(line) == 0;
+    snprintf(line, sizeof line, "cmp -s %s ../old.%s", f, f);
+    if (first->status == 0 && !is_new)
+        return "another file";
+    if (!is_new && system(line) != 0)
+        return "the file is damaged";
+    snprintf(line, sizeof line, "%s.tmp", f);
+    if (first->signal == 0 && access(line, F_OK) == 0)
+        return "a temporary file is left";
     if (run_program(&at, r->command, NULL, 0, 0).status != 0)
         return "it cannot be run again";
-    return access("g.gomoku.gz.tmp", F_OK) == 0 ? "a temporary file is left" : NULL;
+    return access(line, F_OK) == 0 ? "a temporary file is left for good" : NULL;
 }
 
 void trial(const row *r, tally *t, long number, uint64_t draw)
@@ -169,8 +183,8 @@ void trial(const row *r, tally *t, long number, uint64_t draw)
     const char *wrong = judge_ending(r, &e, t);
     if (wrong == NULL && r->stake <= NEW_FOLDER)
         wrong = judge_state(r, &e, number);
-    if (wrong == NULL && r->stake == GAMES_FILE)
-        wrong = judge_games(r, &e);
+    if (wrong == NULL && r->stake == ONE_FILE)
+        wrong = judge_file(r, &e);
     __atomic_add_fetch(&t->tried, 1, __ATOMIC_RELAXED);
     if (wrong == NULL && r->stake != NO_FILE)
         __atomic_add_fetch(&t->resumed, 1, __ATOMIC_RELAXED);

@@ -14,8 +14,13 @@
 #define GO_FAR "train --resume run --steps 8"
 #define GO_FAR_UNSAVED GO_FAR " --save-every 1000"
 
-/* What is at stake in a trial, and what is looked at behind it. */
-typedef enum stake { OLD_STATE, NEW_FOLDER, NO_FILE, GAMES_FILE } stake;
+#define NEW_GAMES "games --make 3 --board-size 5 --out g.gomoku.gz"
+#define NEW_GOLDEN "golden --board-size 5 --num-blocks 1 --channels 2 --batch-size 2 --threads 1 " \
+                   "--no-inference --out g."
+
+/* What is at stake in a trial, and what is looked at behind it; ONE_FILE: the one that the command
+ * ends with, of which the root has an `old.` and a `new.`. */
+typedef enum stake { OLD_STATE, NEW_FOLDER, NO_FILE, ONE_FILE } stake;
 /* How the number of a trial becomes a fault. */
 typedef enum sweep { NTH_CALL, BYTES_OF_DISK, BYTES_OF_MEMORY, SIZE_OF_DISK, MOMENT } sweep;
 
