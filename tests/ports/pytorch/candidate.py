@@ -15,6 +15,7 @@ import sys
 
 import torch
 
+import cases
 import safetensors_io as files
 from port import DTYPES, LEVELS, Golden, Port
 
@@ -64,10 +65,19 @@ def main(argv):
         from mistakes import MISTAKES
         print("\n".join(MISTAKES))
         return
-    port = port_of(given)(Golden(given.golden), given.device, given.dtype, given.checkpoint)
-    tensors = port.run(given.level)
+    make, golden = port_of(given), Golden(given.golden)
+    if golden.cases:
+        if given.mistake or given.dtype not in ("float32", "float64"):
+            raise ValueError("%s: single ops, without mistakes, in float32 and float64"
+                             % given.golden)
+        tensors = cases.run(golden, given.device, DTYPES[given.dtype])
+        metadata = {"level": "cases", "producer": describe(given)}
+    else:
+        port = make(golden, given.device, given.dtype, given.checkpoint)
+        tensors = port.run(given.level)
+        metadata = port.metadata(given.level, describe(given))
     temporary = given.out + ".tmp"
-    files.save(temporary, tensors, port.metadata(given.level, describe(given)), "given")
+    files.save(temporary, tensors, metadata, "given")
     os.replace(temporary, given.out)
 
 
