@@ -6,8 +6,8 @@
     gomokunet verify golden.safetensors candidate.safetensors
 
 It takes the inputs, parameters and buffers of the golden file, runs inference and the training
-steps, and writes what each op, gradient and step gave, under the same names.  --mistake makes one of
-mistakes.py on the way.
+steps, and writes what each op, gradient and step gave, under the same names.  --mistake makes one
+of mistakes.py on the way.  A file of cases gives single ops.
 """
 import argparse
 import os

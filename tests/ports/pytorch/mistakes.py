@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What authors of ports get wrong, made in PyTorch's network and step themselves, with PyTorch's own
-kernels and orders: `gomokunet diagnose` is measured on these.
+"""What authors of ports get wrong, made in PyTorch's network and step themselves, with PyTorch's
+own kernels and orders: `gomokunet diagnose` is measured on these.
 
 MISTAKES: name -> a Port that makes it.  The names are those of the catalogue (`diagnose --list`).
 VARIANTS: right, but computed in another way; nothing may be found in them.
@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn import grad as conv_grad
 
-from gomokunet import Add, Block, GomokuNet, Mean, Value
+from gomokunet import Add, Block, Mean, SqueezeExcite, Value
 from port import CLIP, Port
 
 MISTAKES, VARIANTS = {}, {}
@@ -157,6 +157,55 @@ def bn_mean_constant(model):
     become(model, nn.BatchNorm2d, Norm)
 
 
+@mistake("bn-variance-gradient-missing")
+def bn_variance_constant(model):
+    """Backward takes the variance for one."""
+    class Norm(OwnNorm):
+        def statistics(self, x):
+            return x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False).detach()
+    become(model, nn.BatchNorm2d, Norm)
+
+
+@mistake("bn-eps-otherwise")
+def bn_eps_small(model):
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-8
+
+
+@mistake("bn-batch-in-inference")
+def bn_batch_in_inference(model):
+    """model.eval() is forgotten, or does nothing."""
+    class Norm(nn.BatchNorm2d):
+        def forward(self, x):
+            if self.training:
+                return super().forward(x)
+            return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+    become(model, nn.BatchNorm2d, Norm)
+
+
+@mistake("bn-not-updated")
+def bn_not_updated(model):
+    class Norm(nn.BatchNorm2d):
+        def forward(self, x):
+            if not self.training:
+                return super().forward(x)
+            return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+    become(model, nn.BatchNorm2d, Norm)
+
+
+@mistake("bn-affine-missing")
+def bn_affine(model):
+    """Normalised, but neither scaled nor shifted."""
+    class Norm(nn.BatchNorm2d):
+        def forward(self, x):
+            if self.training:
+                self.num_batches_tracked += 1
+            return F.batch_norm(x, self.running_mean, self.running_var, None, None, self.training,
+                                self.momentum, self.eps)
+    become(model, nn.BatchNorm2d, Norm)
+
+
 # --- Convolutions ---------------------------------------------------------------------------------
 
 class Conv(nn.Conv2d):
@@ -209,6 +258,23 @@ def conv_transposed(model):
                 return w
             return w.reshape(inputs, outputs, *w.shape[2:]).transpose(0, 1)
     become(model, nn.Conv2d, Transposed)
+
+
+@mistake("conv-height-width-swapped")
+def conv_rows(model):
+    class Swapped(Conv):
+        def w(self, w):
+            return w.transpose(2, 3)
+    become(model, nn.Conv2d, Swapped)
+
+
+@mistake("conv-weight-channels-last")
+def conv_weight_layout(model):
+    """Reads [O,I,K,K] as [O,K,K,I]."""
+    class Misread(Conv):
+        def w(self, w):
+            return w.reshape(len(w), *w.shape[2:], w.shape[1]).permute(0, 3, 1, 2)
+    become(model, nn.Conv2d, Misread)
 
 
 @mistake("conv-padding-off-by-one")
@@ -314,6 +380,64 @@ def bias_missing(model):
         module.__class__ = Unbiased
 
 
+@mistake("linear-transposed-weight")
+def linear_transposed(model):
+    """Reads [O,I] as [I,O]."""
+    class Transposed(nn.Linear):
+        def forward(self, x):
+            return F.linear(x, self.weight.reshape(self.in_features, -1).t(), self.bias)
+    become(model, nn.Linear, Transposed)
+
+
+class FastTanh(torch.autograd.Function):
+    """A quotient of polynomials; backward by y, as it must be."""
+
+    @staticmethod
+    def forward(ctx, x):
+        x = x.clamp(-4.97, 4.97)
+        y = x * (10395 + x**2 * (1260 + x**2 * 21)) / (10395 + x**2 * (4725 + x**2 * (210 + x**2)))
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        y, = ctx.saved_tensors
+        return dy * (1 - y * y)
+
+
+class FastSigmoid(torch.autograd.Function):
+    """2^x by its exponent and a polynomial of degree three."""
+
+    @staticmethod
+    def forward(ctx, x):
+        t = x * -1.44269504
+        whole = t.floor()
+        f = t - whole
+        power = 1 + f * (0.69583282 + f * (0.22606716 + f * 0.078024523))
+        y = 1 / (1 + torch.ldexp(power, whole.to(torch.int32)))
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        y, = ctx.saved_tensors
+        return dy * (1 - y) * y
+
+
+@mistake("fast-exp")
+def fast_exp(model):
+    """Three or four digits."""
+    class Gate(nn.Sigmoid):
+        def forward(self, x):
+            return FastSigmoid.apply(x)
+
+    class Quick(Value):
+        def forward(self, x):
+            return FastTanh.apply(x).squeeze(1)
+    become(model, nn.Sigmoid, Gate)
+    become(model, Value, Quick)
+
+
 # --- Squeeze and excite ---------------------------------------------------------------------------
 
 @mistake("se-sigmoid-missing")
@@ -334,6 +458,31 @@ def se_max(model):
         def forward(self, x):
             return x.amax((2, 3))
     become(model, Mean, Largest)
+
+
+@mistake("se-sum-instead-of-mean")
+def se_sum(model):
+    class Total(Mean):
+        def forward(self, x):
+            return x.sum((2, 3))
+    become(model, Mean, Total)
+
+
+@mistake("se-gate-gradient-missing")
+def se_gate_constant(model):
+    class Constant(SqueezeExcite):
+        def forward(self, x):
+            return x * self.gate(self.excitation(self.mean(x))).detach()[:, :, None, None]
+    become(model, SqueezeExcite, Constant)
+
+
+@mistake("se-not-applied")
+def se_not_applied(model):
+    class Idle(SqueezeExcite):
+        def forward(self, x):
+            self.gate(self.excitation(self.mean(x)))
+            return x.clone()
+    become(model, SqueezeExcite, Idle)
 
 
 @mistake("se-before-bn")
@@ -371,6 +520,36 @@ def relu_at_zero(model):
     become(model, Block, Clamped)
 
 
+class Unmasked(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy.clone()
+
+
+@mistake("relu-gradient-unmasked")
+def relu_unmasked(model):
+    class Through(nn.ReLU):
+        def forward(self, x):
+            return Unmasked.apply(x)
+
+    class Open(Block):
+        def forward(self, x):
+            y = self.se(self.conv2(self.relu1(self.conv1(x))))
+            return Unmasked.apply(self.add(y, x))
+    become(model, nn.ReLU, Through)
+    become(model, Block, Open)
+
+
+@mistake("relu-missing")
+def relu_missing(model):
+    for block in model.blocks:
+        block.relu1 = nn.Identity()
+
+
 class Stale(torch.autograd.Function):
     """A rectifier that takes its mask from what stood in the buffer before."""
 
@@ -399,6 +578,30 @@ def residual_gradient(model):
         def forward(self, x, y):
             return x + y.detach()
     become(model, Add, Lost)
+
+
+@mistake("residual-branch-gradient-lost")
+def branch_gradient(model):
+    class Lost(Add):
+        def forward(self, x, y):
+            return x.detach() + y
+    become(model, Add, Lost)
+
+
+@mistake("residual-missing")
+def residual_missing(model):
+    class Single(Add):
+        def forward(self, x, y):
+            return x.clone()
+    become(model, Add, Single)
+
+
+@mistake("residual-relu-missing")
+def residual_relu(model):
+    class Bare(Block):
+        def forward(self, x):
+            return self.add(self.se(self.conv2(self.relu1(self.conv1(x)))), x)
+    become(model, Block, Bare)
 
 
 @mistake("residual-relu-before-add")
@@ -480,6 +683,20 @@ class Straight(Losses):
         return -(target * NoSoftmaxGradient.apply(logits)).sum(1)
 
 
+@mistake("loss-policy-mean-over-cells")
+class OverCells(Losses):
+    """The mean of all elements."""
+
+    def policy(self, logits, target):
+        return super().policy(logits, target) / logits.shape[1]
+
+
+@mistake("loss-policy-no-logarithm")
+class NoLogarithm(Losses):
+    def policy(self, logits, target):
+        return -(target * F.softmax(logits, 1)).sum(1)
+
+
 # --- The optimiser's step -------------------------------------------------------------------------
 
 class OwnAdamW(torch.optim.Optimizer):
@@ -547,6 +764,12 @@ class Matrices(Port):
             groups[p.dim() > 1].append(p)
         return torch.optim.AdamW([dict(params=groups[0], weight_decay=0.0),
                                   dict(params=groups[1], weight_decay=1e-4)], lr=rate)
+
+
+@mistake("decay-missing")
+class NoDecay(Port):
+    def optimizer(self, model, rate):
+        return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
 
 
 @mistake("adam-no-bias-correction")
