@@ -245,6 +245,56 @@ Test(cases, an_unknown_order_is_described)
                      "%s", text);
 }
 
+/* --- Updates ------------------------------------------------------------------------------------
+ */
+
+Test(cases, updates_are_judged)
+{
+    static const char *const names[] = {
+        "adamw/after",      "adamw/after_exp_avg", "adamw/after_exp_avg_sq",
+        "sgd/after",        "sgd/after_velocity",  "nesterov/after",
+        "clip/norm",        "clip/coef",           "running/after_mean",
+        "running/after_var"};
+    golden("case/T2/*");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char full[96];
+        snprintf(full, sizeof full, "case/T2/%s", names[i]);
+        gn_verification v = judged(&(change){.name = full, .values = one_ulp});
+        cr_expect_eq(golden_finding(&v, full)->verdict, GN_VERDICT_BOUND, "%s: %s", full,
+                     gn_verdict_name(golden_finding(&v, full)->verdict));
+        gn_verification_free(&v);
+        v = judged(&(change){.name = full, .values = nudge});
+        cr_expect_eq(golden_finding(&v, full)->verdict, GN_VERDICT_WRONG, "%s: %s", full,
+                     gn_verdict_name(golden_finding(&v, full)->verdict));
+        gn_verification_free(&v);
+    }
+}
+
+/* AdamW as it is written down, by another hand: the third step, in float64. */
+Test(cases, adamw_is_adamw)
+{
+    golden("case/T2/adamw/*");
+    gn_reader *r;
+    cr_assert(gn_reader_open(&r, "golden.safetensors", NULL) == GN_OK);
+    const float *x[6];
+    const char *const names[] = {"param", "exp_avg", "exp_avg_sq", "grad", "coef", "after"};
+    for (int i = 0; i < 6; i++) {
+        char full[96];
+        snprintf(full, sizeof full, "case/T2/adamw/%s", names[i]);
+        x[i] = gn_reader_find(r, full)->data;
+    }
+    for (size_t i = 0; i < 61; i++) {
+        const double g = (double)x[3][i] * (double)x[4][0];
+        const double m = 0.9 * (double)x[1][i] + 0.1 * g;
+        const double v = 0.999 * (double)x[2][i] + 0.001 * g * g;
+        const double step = 1e-3 * (m / (1 - 0.9 * 0.9 * 0.9)) /
+                            (sqrt(v / (1 - 0.999 * 0.999 * 0.999)) + 1e-8);
+        const double after = (double)x[0][i] * (1 - 1e-3 * 1e-4) - step;
+        cr_assert(fabs(after - (double)x[5][i]) <= 1e-6 * (fabs(after) + fabs(step)), "%zu", i);
+    }
+    gn_reader_close(r);
+}
+
 /* --- Apart ------------------------------------------------------------------------------------ */
 
 static void flush(float *data, size_t count)

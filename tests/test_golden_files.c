@@ -114,6 +114,41 @@ Test(golden_files, hold_what_the_manifest_says)
     cr_assert(files >= 3, "only %d files", files);
 }
 
+/* --- Denormals -------------------------------------------------------------------------------- */
+
+/* What a committed file, or the digest file `made`, says about denormal numbers; "" if nothing. */
+static void flush_safe(char said[8], const char *file, const char *made)
+{
+    char path[2600], line[LINE];
+    snprintf(path, sizeof path, "%s/golden/%s", root, file);
+    *said = '\0';
+    if (made == NULL && !is_digest(file)) {
+        gn_reader *r;
+        cr_assert(gn_reader_open(&r, path, NULL) == GN_OK);
+        const char *text = gn_reader_metadata(r, "ftz-safe");
+        snprintf(said, 8, "%s", text == NULL ? "" : text);
+        gn_reader_close(r);
+        return;
+    }
+    FILE *f = fopen(made == NULL ? path : made, "r");
+    cr_assert_not_null(f, "%s", path);
+    while (fgets(line, LINE, f) != NULL)
+        sscanf(line, "# ftz-safe: %7s", said);
+    fclose(f);
+}
+
+/* Only the suite of denormals needs them. */
+static void expect_flush_safe(const char *file, const char *options)
+{
+    char old[8], new[8];
+    const bool asked = strstr(options, "--check-ftz") != NULL;
+    const char *want = !asked ? "" : strstr(file, "denormal") != NULL ? "no" : "yes";
+    flush_safe(old, file, NULL);
+    flush_safe(new, file, "new.sha256");
+    cr_assert_str_eq(old, want, "%s: ftz-safe is \"%s\"", file, old);
+    cr_assert_str_eq(new, want, "%s: ftz-safe became \"%s\"", file, new);
+}
+
 /* --- Computed anew -----------------------------------------------------------------------------
  */
 
@@ -135,6 +170,7 @@ static void expect_anew(const char *file, const char *options)
     cr_assert(tensors >= 10, "%s: only %zu tensors", file, tensors);
     fclose(made);
     fclose(f);
+    expect_flush_safe(file, options);
 }
 
 Test(golden_files, are_computed_anew_bit_for_bit)

@@ -25,6 +25,10 @@ typedef struct gn_golden {
     const char *only;          /* pattern with * and ?; NULL: all tensors */
     const char *const *except; /* of those, not what fits one of these patterns */
     size_t excepts;
+    /* Compute it twice more, once as a machine does that flushes denormals to zero, and say in the
+     * metadata whether the bits agree: "ftz-safe", yes or no.  GN_E_PLATFORM where the processor
+     * cannot. */
+    bool check_flush;
     const char *command;       /* for the metadata: what made the file */
     /* Told now and then; returns false to stop, which leaves no file.  NULL: none. */
     bool (*progress)(void *user, size_t done, size_t total, const char *tensor);

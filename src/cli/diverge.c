@@ -106,8 +106,9 @@ int command_diverge(int argc, char **argv)
     gn_verification v;
     gn_err err;
     if (gn_verify(&v, files.item[0], files.item[1], threads, &err) != GN_OK) {
-        tell("diverge", &err);
-        return err.status == GN_E_NOMEM ? EXIT_RUNTIME : EXIT_USAGE;
+        const char *candidate = files.item[1];
+        const bool second = strncmp(err.text, candidate, strlen(candidate)) == 0;
+        return tell_input("diverge", second ? candidate : files.item[0], &err);
     }
     first found[DIRECTIONS];
     bool any = false;

@@ -17,7 +17,7 @@ typedef struct golden_options {
     uint64_t seed;
     double lr;
     records_options records;
-    bool no_inference, cases;
+    bool no_inference, cases, check_flush;
     char command[1024];
     progress bar;
 } golden_options;
@@ -44,6 +44,7 @@ static int write_file(golden_options *o, const gn_net *net, const gn_dataset *da
     g.rate = o->lr;
     g.steps = (uint64_t)o->steps;
     g.inference = !o->no_inference;
+    g.check_flush = o->check_flush;
     g.model = o->model;
     g.only = o->only;
     g.except = o->except.item;
@@ -72,6 +73,7 @@ static int write_cases(const golden_options *o)
     g.only = o->only;
     g.except = o->except.item;
     g.excepts = (size_t)o->except.count;
+    g.check_flush = o->check_flush;
     g.command = o->command;
     if (gn_golden_write_cases(o->out, &g, &err) != GN_OK)
         return tell("golden", &err);
@@ -134,6 +136,8 @@ int command_golden(int argc, char **argv)
         {"no-inference", OPT_FLAG, &o.no_inference, 0, 0, NULL, "leave eval_forward/ out"},
         {"only", OPT_TEXT, &o.only, 0, 0, "PATTERN", "tensors whose name fits, with * and ?"},
         {"except", OPT_LIST, &o.except, 0, 0, "PATTERN", "but not those whose name fits this"},
+        {"check-ftz", OPT_FLAG, &o.check_flush, 0, 0, NULL,
+         "say in the metadata whether the bits need denormal numbers"},
         {"cases", OPT_FLAG, &o.cases, 0, 0, NULL, "single ops on given numbers, no network"},
         {"out", OPT_TEXT, &o.out, 0, 0, "FILE", ".safetensors, .npz, or .sha256 for digests alone"},
         {"threads", OPT_INT, &o.threads, 1, 256, "N", "threads; no byte depends on them"},

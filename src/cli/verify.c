@@ -88,8 +88,9 @@ int command_verify(int argc, char **argv)
         o.same ? gn_verify_same(&v, files.item[0], files.item[1], &err)
                : gn_verify(&v, files.item[0], files.item[1], o.threads, &err);
     if (st != GN_OK) {
-        tell("verify", &err);
-        return err.status == GN_E_NOMEM ? EXIT_RUNTIME : EXIT_USAGE;
+        const char *candidate = files.item[1];
+        const bool second = strncmp(err.text, candidate, strlen(candidate)) == 0;
+        return tell_input("verify", second ? candidate : files.item[0], &err);
     }
     if (o.json)
         print_json(&v);

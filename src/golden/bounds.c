@@ -160,6 +160,14 @@ static void tanh_backward(double *bound, const gn_call *c)
         bound[i] = 4 * u * size_of(dy[i]) * (y[i] * y[i] + size_of(1 - y[i] * y[i])) + tiny;
 }
 
+/* dx = dy (1 - s) s: 1 - s of a recorded s, which was wider where it was made. */
+static void sigmoid_backward(double *bound, const gn_call *c)
+{
+    const double *s = c->out[0].data, *dy = c->dout.data;
+    for (size_t i = 0; i < gn_shape_count(c->out[0].shape); i++)
+        bound[i] = u * size_of(dy[i]) * s[i] * (4 * size_of(1 - s[i]) + 2 * s[i]) + tiny;
+}
+
 void gn_bound_gradient(double *bound, const gn_call *c, int input, const double *want)
 {
     const size_t count = gn_shape_count(c->in[input].shape);
@@ -169,7 +177,9 @@ void gn_bound_gradient(double *bound, const gn_call *c, int input, const double 
         cross_entropy(bound, c, true);
     else if (is(c, "tanh"))
         tanh_backward(bound, c);
-    else if (is(c, "sigmoid") || is(c, "mean_squared_error"))
+    else if (is(c, "sigmoid"))
+        sigmoid_backward(bound, c);
+    else if (is(c, "mean_squared_error"))
         relative(bound, want, count, 4, tiny);
     else if (is(c, "channel_scale") || is(c, "global_avg_pool"))
         relative(bound, want, count, 3.001, tiny);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "golden/cases_update.h"
 #include "golden/probe.h"
 
 #define S(rank, ...)                                                                               \
@@ -133,6 +134,20 @@ static void nonfinites(float *to, const gn_case *c, int index, gn_shape s)
     }
 }
 
+/* Moments, variances and sums of squares are not below 0; a gradient of 0 with moments of 0 too. */
+static void update_values(float *to, const gn_case *c, int index, gn_shape s)
+{
+    const char *op = c->op;
+    const bool square = (strcmp(op, "adamw") == 0 && index == 2) ||
+                        (strcmp(op, "running") == 0 && (index == 1 || index == 3));
+    for (size_t e = 0; e < gn_shape_count(s); e++) {
+        const float x = uniform(c, index, e);
+        to[e] = e == 7 && index > 0 && strcmp(op, "running") != 0 ? 0 : square ? x * x : x;
+    }
+    if (index == c->nin - 1 && gn_shape_count(s) == 1) /* the factor that clips */
+        to[0] = 0.375f;
+}
+
 /* --- The list -----------------------------------------------------------------------------------
  */
 
@@ -147,7 +162,8 @@ static void nonfinites(float *to, const gn_case *c, int index, gn_shape s)
 #define LINEAR_SMALL    "linear", .nin = 2, .in = {S(2, 3, 8), S(2, 5, 8)}
 #define BIASED          "linear", .nin = 3, .in = {S(2, 11, 20), S(2, 7, 20), S(1, 7)}
 #define BIASED_SMALL    "linear", .nin = 3, .in = {S(2, 3, 8), S(2, 5, 8), S(1, 5)}
-#define NORM            "batch_norm", .nin = 5, .in = {S(4, 3, 5, 5, 6), S(1, 6), S(1, 6), S(1, 6), S(1, 6)}
+#define NORM                                                                                       \
+    "batch_norm", .nin = 5, .in = {S(4, 3, 5, 5, 6), S(1, 6), S(1, 6), S(1, 6), S(1, 6)}
 #define MAP(op)         op, .nin = 1, .in = {S(4, 2, 4, 4, 5)}
 #define ADD             "add", .nin = 2, .in = {S(4, 2, 4, 4, 5), S(4, 2, 4, 4, 5)}
 #define SCALE           "channel_scale", .nin = 2, .in = {S(4, 2, 4, 4, 5), S(2, 2, 5)}
@@ -188,6 +204,7 @@ static const gn_case cases[] = {
     CASE("T2", "channel_scale", ordinary, SCALE),
     CASE("T2", "softmax_cross_entropy", ordinary, ENTROPY),
     CASE("T2", "mean_squared_error", ordinary, SQUARED(9)),
+    GN_UPDATE_CASES,
     CASE("edge", "conv2d_3x3", edges, CONV3_SMALL),
     CASE("edge", "linear_bias", edges, BIASED_SMALL),
     CASE("edge", "batch_norm", edges, NORM),

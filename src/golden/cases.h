@@ -33,8 +33,8 @@ const gn_case *gn_case_at(size_t index);
 typedef struct gn_case_run {
     const gn_case *c;
     const gn_table *table;
-    const gn_row *row;
-    gn_call call; /* every tensor has its memory, filled: 0 but for what `fill` gives */
+    const gn_row *row; /* NULL: an update */
+    gn_call call;      /* every tensor has its memory, filled: 0 but for what `fill` gives */
 } gn_case_run;
 
 /* GN_E_NOMEM; GN_E_SHAPE and GN_E_CONFIG: the case is no case of that op.  Release in any case. */

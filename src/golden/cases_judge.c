@@ -11,6 +11,7 @@
 
 #include "golden/audit.h"
 #include "golden/bounds.h"
+#include "golden/cases_update.h"
 #include "golden/probe.h"
 #include "golden/terms.h"
 
@@ -132,6 +133,10 @@ static size_t bounds_of(trial *t, const gn_case_tensor *x, const sums *s, double
     const gn_call *c = s->sum.call;
     const size_t count = gn_shape_count(x->at.shape);
     const bool norm = strcmp(c->op->name, "batch_norm") == 0;
+    if (gn_case_update_op(c->op->name) != NULL) {
+        gn_case_update_bound(bound, c, x->index);
+        return 0;
+    }
     const bool whole = norm && x->role == GN_ROLE_OUTPUT && x->index == 0;
     const size_t terms = whole ? 0 : gn_terms_count(&s->sum);
     if (terms > 0) {

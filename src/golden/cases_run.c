@@ -5,7 +5,7 @@
 
 #include "base/align.h"
 #include "base/guard.h"
-#include "golden/cases.h"
+#include "golden/cases_update.h"
 
 /* --- Memory ----------------------------------------------------------------------------------- */
 
@@ -16,7 +16,7 @@ static void *room(const gn_case_run *r, gn_shape s)
 
 static bool differentiated(const gn_case_run *r, int input)
 {
-    return !r->c->inference && (r->row->op->constant & GN_IN(input)) == 0;
+    return !r->c->inference && (r->call.op->constant & GN_IN(input)) == 0;
 }
 
 /* Whether it is in the file, too. */
@@ -66,18 +66,19 @@ static bool allocate(gn_case_run *r)
 gn_status gn_case_open(gn_case_run *out, const gn_case *c, const gn_table *table, gn_err *err)
 {
     *out = (gn_case_run){.c = c, .table = table, .row = gn_table_find(table, c->op)};
-    if (out->row == NULL)
+    const gn_op *op = out->row != NULL ? out->row->op : gn_case_update_op(c->op);
+    if (op == NULL)
         return gn_fail(err, GN_E_CONFIG, "case %s: table %s has no %s", c->name, table->name,
                        c->op);
-    out->call = (gn_call){.op = out->row->op,
+    out->call = (gn_call){.op = op,
                           .attr = {1e-5},
                           .nin = c->nin,
-                          .nout = out->row->op->nout,
+                          .nout = op->nout,
                           .training = !c->inference,
                           .threads = 1};
     for (int i = 0; i < c->nin; i++)
         out->call.in[i].shape = c->in[i];
-    const gn_status st = out->row->op->shape(&out->call, err);
+    const gn_status st = op->shape(&out->call, err);
     if (st != GN_OK)
         return st;
     return allocate(out) ? GN_OK : gn_fail(err, GN_E_NOMEM, "case %s: no memory for it", c->name);
@@ -98,12 +99,15 @@ void gn_case_close(gn_case_run *r)
 gn_status gn_case_pass(gn_case_run *r, gn_pass pass, gn_err *err)
 {
     r->call.pass = pass;
-    void *work = gn_aligned((r->row->work == NULL ? 0 : r->row->work(&r->call)) + 1);
+    const bool works = r->row != NULL && r->row->work != NULL;
+    void *work = gn_aligned((works ? r->row->work(&r->call) : 0) + 1);
     if (work == NULL)
         return gn_fail(err, GN_E_NOMEM, "case %s: no memory for workspace", r->c->name);
     r->call.work = work;
     const gn_guard guard = gn_guard_enter(1);
-    if (pass == GN_BACKWARD)
+    if (r->row == NULL)
+        gn_case_update(gn_table_update(r->table), &r->call, r->table->elem);
+    else if (pass == GN_BACKWARD)
         r->row->backward(&r->call);
     else
         r->row->forward(&r->call);
@@ -126,6 +130,13 @@ static const op_names *names_of(const char *op)
          {"x", "weight", "bias", "running_mean", "running_var"},
          {"y", "mean", NULL, "invstd"}},
         {"add", {"a", "b"}, {"y"}},
+        {"adamw",
+         {"param", "exp_avg", "exp_avg_sq", "grad", "coef"},
+         {"after", "after_exp_avg", "after_exp_avg_sq"}},
+        {"sgd", {"param", "velocity", "grad", "coef"}, {"after", "after_velocity"}},
+        {"nesterov", {"param", "velocity", "grad", "coef"}, {"after", "after_velocity"}},
+        {"clip", {"grad"}, {"norm", "coef"}},
+        {"running", {"running_mean", "running_var", "mean", "m2"}, {"after_mean", "after_var"}},
         {"channel_scale", {"x", "gate"}, {"y"}},
         {"softmax_cross_entropy", {"logits", "target"}, {"loss"}},
         {"mean_squared_error", {"x", "target"}, {"loss"}},
@@ -162,7 +173,7 @@ int gn_case_tensors(const gn_case_run *r, gn_case_tensor list[GN_CASE_TENSORS])
         name_it(&list[count++], r->c, "d", n->out[0]);
     }
     for (int j = 0; j < c->nout; j++) {
-        const bool statistic = j > 0;
+        const bool statistic = j > 0 && r->row != NULL;
         if (n->out[j] == NULL || (statistic && r->c->inference) ||
             (parts != 0 && (parts & GN_OUT(j)) == 0))
             continue;

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "golden/cases.h"
-#include "golden/sink.h"
+#include "golden/cases_update.h"
+#include "golden/flush.h"
 #include "gomokunet/golden.h"
 #include "gomokunet/numeric.h"
 
@@ -54,20 +54,20 @@ static gn_status one_case(gn_sink *sink, const gn_case *c, const gn_golden *g, b
     return st;
 }
 
-gn_status gn_golden_write_cases(const char *path, const gn_golden *g, gn_err *err)
+static gn_status walk(gn_sink *sink, const gn_golden *g, const char *flush_safe, gn_err *err)
 {
     const char *const pairs[][2] = {{"gomokunet", "order v1"},
                                     {"level", "cases"},
-                                    {"command", g->command == NULL ? "" : g->command}};
-    gn_sink *sink = NULL;
+                                    {"command", g->command == NULL ? "" : g->command},
+                                    {"updates", gn_case_update_numbers},
+                                    {"ftz-safe", flush_safe}};
     gn_status st = gn_selftest(err);
     if (st == GN_OK && g->session.table->elem != sizeof(float))
         st = gn_fail(err, GN_E_CONFIG, "golden files are float32, table %s is not",
                      g->session.table->name);
-    if (st == GN_OK)
-        st = gn_sink_open(&sink, path, err);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs && st == GN_OK; i++)
-        st = gn_sink_metadata(sink, pairs[i][0], pairs[i][1], err);
+        if (pairs[i][1] != NULL)
+            st = gn_sink_metadata(sink, pairs[i][0], pairs[i][1], err);
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < gn_cases() && st == GN_OK; i++)
             st = one_case(sink, gn_case_at(i), g, pass == 0, err);
@@ -75,8 +75,10 @@ gn_status gn_golden_write_cases(const char *path, const gn_golden *g, gn_err *er
             st = gn_fail(err, GN_E_CONFIG, "only \"%s\": no tensor has such a name",
                          g->only == NULL ? "*" : g->only);
     }
-    if (st == GN_OK)
-        return gn_sink_close(sink, err);
-    gn_sink_abandon(sink);
     return st;
+}
+
+gn_status gn_golden_write_cases(const char *path, const gn_golden *g, gn_err *err)
+{
+    return gn_golden_file(path, walk, g, err);
 }

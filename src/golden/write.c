@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "golden/flush.h"
 #include "golden/trace.h"
 #include "gomokunet/numeric.h"
 #include "train/session.h"
@@ -47,7 +48,7 @@ bool gn_golden_wants(const gn_golden *g, const char *name)
 
 /* --- Building and writing ------------------------------------------------------------------- */
 
-static gn_status metadata(gn_trace *t)
+static gn_status metadata(gn_trace *t, const char *flush_safe)
 {
     const gn_net_config *c = &t->g->net->config;
     const gn_optimizer_config *o = &t->g->session.optimizer;
@@ -74,7 +75,9 @@ static gn_status metadata(gn_trace *t)
     gn_status st = GN_OK;
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs && st == GN_OK; i++)
         st = gn_sink_metadata(t->sink, pairs[i][0], pairs[i][1], t->err);
-    return st;
+    return st == GN_OK && flush_safe != NULL
+               ? gn_sink_metadata(t->sink, "ftz-safe", flush_safe, t->err)
+               : st;
 }
 
 static gn_status build_eval(gn_trace *t)
@@ -141,22 +144,38 @@ static void release(gn_trace *t)
     free(t->image);
 }
 
-gn_status gn_golden_write(const char *path, const gn_golden *golden, gn_err *err)
+static gn_status walk(gn_sink *sink, const gn_golden *golden, const char *flush_safe, gn_err *err)
 {
-    gn_trace t = {.g = golden, .tape = golden->net->tape, .err = err, .declaring = true};
-    t.status = gn_sink_open(&t.sink, path, err);
-    if (t.status == GN_OK) t.status = build(&t);
-    if (t.status == GN_OK) t.status = metadata(&t);
+    gn_trace t = {
+        .g = golden, .tape = golden->net->tape, .sink = sink, .err = err, .declaring = true};
+    t.status = build(&t);
+    if (t.status == GN_OK) t.status = metadata(&t, flush_safe);
     if (t.status == GN_OK) gn_trace_run(&t);
     if (t.status == GN_OK && gn_sink_tensors(t.sink) == 0)
         t.status = gn_fail(err, GN_E_CONFIG, "only \"%s\": no tensor has such a name",
                            golden->only == NULL ? "*" : golden->only);
     t.declaring = false;
     if (t.status == GN_OK) gn_trace_run(&t);
-    if (t.status == GN_OK)
-        t.status = gn_sink_close(t.sink, err);
-    else
-        gn_sink_abandon(t.sink);
     release(&t);
     return t.status;
+}
+
+gn_status gn_golden_file(const char *path, gn_golden_walk walk_all, const gn_golden *golden,
+                         gn_err *err)
+{
+    gn_sink *sink = NULL;
+    const char *flush_safe = NULL;
+    gn_status st = gn_sink_open(&sink, path, err);
+    if (st == GN_OK && golden->check_flush)
+        st = gn_flush_safe(&flush_safe, walk_all, golden, err);
+    if (st == GN_OK) st = walk_all(sink, golden, flush_safe, err);
+    if (st == GN_OK)
+        return gn_sink_close(sink, err);
+    gn_sink_abandon(sink);
+    return st;
+}
+
+gn_status gn_golden_write(const char *path, const gn_golden *golden, gn_err *err)
+{
+    return gn_golden_file(path, walk, golden, err);
 }

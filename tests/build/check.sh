@@ -31,6 +31,18 @@ tests() { # the test suite, nothing skipped
         BUILD=$BUILD tests/build/run_tests.sh --no-skip $(programs "$BUILD")
 }
 
+cases() { # PyTorch's single ops, in float32 and float64, are within the bounds
+    local ports=tests/ports/pytorch file kind
+    for file in cases cases_denormal cases_nonfinite; do
+        for kind in --float --double; do
+            "$PYTHON" "$ports/cases.py" "golden/$file.safetensors" "$BUILD/$file.safetensors" cpu \
+                "$kind" &&
+                "$BUILD/gomokunet" verify "golden/$file.safetensors" "$BUILD/$file.safetensors" ||
+                return
+        done
+    done
+}
+
 all_golden() { # golden/ anew, the large ones too
     make -j2 BUILD="$BUILD" "$BUILD/tests/test_golden_files" &&
         GN_GOLDEN=check BUILD=$BUILD tests/build/run_tests.sh --no-skip \
@@ -128,6 +140,7 @@ make -s -j2 BUILD="$BUILD" all "$BUILD/digest" "$BUILD/fuzz_exact" > /dev/null |
 [ "${BUILD#/}" != "$BUILD" ] || BUILD=$PWD/$BUILD
 check tests tests
 check golden all_golden
+check cases cases
 check layers tests/build/layers.sh
 check lines tests/build/lines.sh
 check gradcheck gradients

@@ -77,6 +77,10 @@ static const row rows[] = {
     {"golden npz: power lost", ONE_FILE, NTH_CALL, "change", "power", 0, 9, NEW_GOLDEN "npz"},
     {"golden npz: SIGINT", ONE_FILE, MOMENT, NULL, NULL, SIGINT, 20, NEW_GOLDEN "npz"},
     {"golden npz: SIGKILL", ONE_FILE, MOMENT, NULL, NULL, SIGKILL, 20, NEW_GOLDEN "npz"},
+    {"verify npz: no memory", NO_FILE, NTH_CALL, "memory", "12", 0, 11,
+     "verify --threads 1 ../new.g.safetensors ../new.g.npz"},
+    {"verify npz: read: I/O error", NO_FILE, NTH_CALL, "read", "5", 0, 9,
+     "verify --threads 1 ../new.g.safetensors ../new.g.npz"},
 };
 
 enum { WORKERS = 2, STEP_START = 2 };

@@ -44,7 +44,8 @@ static bool is_clear(const char *word)
 {
     return strstr(word, ": ") != NULL &&
            (strstr(word, "run") != NULL || strstr(word, "memory") != NULL ||
-            strstr(word, "g.gomoku.gz") != NULL || strstr(word, ": g.") != NULL || strstr(word, "games.gomoku") != NULL ||
+            strstr(word, "g.gomoku.gz") != NULL || strstr(word, "g.npz") != NULL ||
+            strstr(word, "g.safetensors") != NULL || strstr(word, "games.gomoku") != NULL ||
             strstr(word, "model.safetensors") != NULL);
 }
 

@@ -70,14 +70,13 @@ def main(argv):
         if given.mistake or given.dtype not in ("float32", "float64"):
             raise ValueError("%s: single ops, without mistakes, in float32 and float64"
                              % given.golden)
-        tensors = cases.run(golden, given.device, DTYPES[given.dtype])
-        metadata = {"level": "cases", "producer": describe(given)}
-    else:
-        port = make(golden, given.device, given.dtype, given.checkpoint)
-        tensors = port.run(given.level)
-        metadata = port.metadata(given.level, describe(given))
+        cases.main(given.golden, given.out, given.device,
+                   "--double" if given.dtype == "float64" else "--float")
+        return
+    port = make(golden, given.device, given.dtype, given.checkpoint)
+    tensors = port.run(given.level)
     temporary = given.out + ".tmp"
-    files.save(temporary, tensors, metadata, "given")
+    files.save(temporary, tensors, port.metadata(given.level, describe(given)), "given")
     os.replace(temporary, given.out)
 
 
