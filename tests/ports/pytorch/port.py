@@ -191,6 +191,9 @@ class Port:
                 self.keep(at + "loss/" + name, loss)
         # Hooks are off: what checkpointing runs again is of no interest.
         self.backward(three[2])
+        for parameter in model.parameters():
+            if parameter.grad is None:  # nothing read it; its gradient is 0, and it decays
+                parameter.grad = torch.zeros_like(parameter)
         if step == 1:
             self.keep_ops("forward/", trace, level)
         if step == 1 and level == "trace":
@@ -198,11 +201,11 @@ class Port:
                 self.keep("stats/%s.mean" % name, mean)
                 self.keep("stats/%s.invstd" % name, invstd)
             for name, output in trace.items():
-                if output.grad is not None:
-                    self.keep("grad_forward/" + name, output.grad)
+                self.keep("grad_forward/" + name, torch.zeros_like(output)
+                          if output.grad is None else output.grad)
         if level != "outputs":
             for name, parameter in model.named_parameters():
-                self.keep(at + "grad/" + name, gradient(parameter))
+                self.keep(at + "grad/" + name, parameter.grad)
         if level == "trace":
             self.step(model, step)
 
@@ -245,7 +248,3 @@ class Port:
 
 def prefix(step):
     return "step/%d/" % step if step > 1 else ""
-
-
-def gradient(parameter):
-    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
