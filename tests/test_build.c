@@ -60,6 +60,7 @@ Test(build, the_network_of_ones_own_runs) { good("docs.sh own-network"); }
 Test(build, the_commands_of_the_documentation_run) { good("docs.sh commands"); }
 Test(build, completion_offers_what_the_help_lists) { good("completion.sh"); }
 Test(build, the_manual_page_is_complete_and_clean) { good("manual.sh"); }
+Test(build, the_one_file_reader_reads_golden_files) { good("reader.sh"); }
 Test(build, install_and_pkg_config) { good("install.sh"); }
 
 /* The layers script must see what it forbids. */

@@ -107,6 +107,12 @@ pytorch() {
         "$BUILD/gomokunet" train --init weights.safetensors --steps 2 --out continued)
 }
 
+# PyTorch as a port: what `verify` says of its precisions, and of mistakes made in it.
+candidates() {
+    tests/build/docs.sh python && "$PYTHON" -B tests/ports/pytorch/verdicts.py "$BUILD/gomokunet"
+}
+
+naming() { "$PYTHON" -B tests/ports/pytorch/naming_rate.py "$BUILD/gomokunet" --least 0.8; }
 npz() { "$PYTHON" -B tests/build/npz.py "$BUILD/gomokunet"; } # numpy.load, numpy.savez
 
 gradients() { "$BUILD/gomokunet" gradcheck --per-tensor 40; }
@@ -140,6 +146,8 @@ check lines tests/build/lines.sh
 check gradcheck gradients
 check oracle oracle
 check pytorch pytorch
+check candidates candidates
+check naming naming
 check npz npz
 check matrix matrix
 check cpus tests/build/cpus.sh

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What the documentation shows is true: the programs in it are compiled and run against the library,
 # the commands in `sh` blocks behind a "runnable" mark are run.
-# `docs.sh umbrella|own-network|commands`
+# `docs.sh umbrella|own-network|commands|python`; the last runs what is marked "runnable with python" too,
+# by $PYTHON.
 set -euo pipefail
 root=$PWD
 BUILD=${BUILD:-$root/build}
@@ -34,15 +35,26 @@ own-network)
         sed -n '1,4p' > "$work/shown"
     diff "$work/shown" "$work/out" && echo "own.c prints what the page shows"
     ;;
-commands)
+commands | python)
     # A runnable block stands behind the line "<!-- runnable -->"; each of its lines must exit 0.
     # It runs in a folder of its own, where build/gomokunet is the program.
-    count=0
+    count=0 pages=(README.md docs/*.md) python=0
     ln -s "$BUILD" "$work/build"
-    for page in README.md docs/*.md; do
-        awk '/^<!-- runnable -->$/ { ready = 1; next }
+    ln -s "$root/tests" "$work/tests"
+    if [ "$1" = python ]; then # python3 is that which has numpy and PyTorch
+        pages=($(grep -l '^<!-- runnable with python -->$' README.md docs/*.md)) python=1
+        mkdir "$work/bin"
+        ln -s "${PYTHON:-/usr/bin/python3}" "$work/bin/python3"
+        export PATH="$work/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
+    fi
+    for page in "${pages[@]}"; do
+        # A block of Python becomes a line that runs it.
+        awk -v python=$python -v work="$work" '
+             /^<!-- runnable -->$/ || (python && /^<!-- runnable with python -->$/) { ready = 1; next }
              ready && /^```sh$/ { copy = 1; ready = 0; next }
-             /^```$/ { copy = 0 }
+             ready && /^```python$/ { file = work "/block" ++blocks ".py"; ready = 0; next }
+             /^```$/ { if (file != "") print "python3 " file; copy = 0; file = "" }
+             file != "" { print > file; next }
              copy' "$page" > "$work/commands"
         while IFS= read -r line; do
             [ -n "$line" ] || continue

@@ -142,14 +142,22 @@ class GomokuNet(nn.Module):
         return logits, value
 
 
+def policy_loss(logits, target):
+    """Cross-entropy, the mean over the positions that have a target."""
+    has = target.sum(1) > 0
+    return -(target * F.log_softmax(logits, 1)).sum(1)[has].mean()
+
+
+def value_loss(value, target):
+    """The mean squared error over the positions that have a target; NaN: none."""
+    has = ~target.isnan()
+    return F.mse_loss(value[has], target[has])
+
+
 def losses(logits, value, target_policy, target_value):
-    """Cross-entropy, the mean over the positions that have a policy target; the mean squared error
-    of the value; and their sum, which is trained."""
-    has = target_policy.sum(1) > 0
-    cross = -(target_policy * F.log_softmax(logits, 1)).sum(1)
-    loss_policy = cross[has].mean()
-    loss_value = F.mse_loss(value, target_value)
-    return loss_policy, loss_value, loss_policy + loss_value
+    """Of the policy, of the value, and their sum, which is trained."""
+    policy, worth = policy_loss(logits, target_policy), value_loss(value, target_value)
+    return policy, worth, policy + worth
 
 
 def optimizer(model, rate=1e-3, decay=1e-4):
