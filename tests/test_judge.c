@@ -321,3 +321,24 @@ Test(judge, flushing_to_zero_is_named)
         cr_expect_eq(t.verdicts[v], 0, "%zu are %s (%s)", t.verdicts[v],
                      gn_verdict_name((gn_verdict)v), t.worst);
 }
+
+/* One image of 200 to 256 left out of a weight's gradient: inside the bound of sums that long, and
+ * told by the other gates. */
+static void first_image_dropped(gn_call *c, twist_run run)
+{
+    memset(c->dout.data, 0,
+           gn_shape_count(c->dout.shape) / c->dout.shape.dim[0] * sizeof(float));
+    run(c);
+}
+
+Test(judge, an_image_dropped_from_long_sums_is_wrong)
+{
+    const rounding_only mistake = {.name = "an image dropped", .op = "conv2d",
+                                   .backward = first_image_dropped};
+    for (uint64_t k = 0; k < 6; k++) {
+        trial t = {.spread = 0};
+        trial_run(&t, &mistake, 5 + k, true);
+        cr_expect(t.verdicts[GN_VERDICT_WRONG] >= 2, "%zu wrong: gradients of input and weight",
+                  t.verdicts[GN_VERDICT_WRONG]);
+    }
+}

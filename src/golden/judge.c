@@ -136,17 +136,21 @@ size_t gn_judge_place(const gn_evidence *e, size_t k, size_t samples)
 }
 
 /* Three orders may be lucky together, in a sum of a few terms or where all products are equal. Each
- * rounding of s is off by .42 u |s| in the root mean square; a chain has one for each product that
- * is not 0, and one for the product. */
+ * rounding of a number s is off by .42 u |s| in the root mean square.  A chain rounds a partial sum
+ * and a product for each product that is not 0: the sums of the contract's order, or of a random
+ * one, where n sums s_k have a mean square of s^2/3 + (n Q^2 - s^2)/6. */
 static double expected_error(const double *a, const double *b, size_t count)
 {
-    double sum = 0, squares = 0;
+    double sum = 0, path = 0, Q2 = 0, n = 0;
     for (size_t i = 0; i < count; i++) {
         const double product = a[i] * b[i];
         sum += product;
-        squares += product != 0 ? sum * sum + product * product : 0;
+        path += product != 0 ? sum * sum : 0;
+        Q2 += product * product;
+        n += product != 0;
     }
-    return 0.42 * root(squares);
+    const double any = n * (sum * sum / 3) + (n * Q2 - sum * sum) / 6;
+    return 0.42 * root(larger(path, any) + Q2);
 }
 
 static gn_status take_samples(orders *s, const gn_evidence *e, gn_err *err)
@@ -245,6 +249,6 @@ gn_status gn_judge(gn_finding *f, const gn_evidence *e, gn_err *err)
     if (st == GN_OK && transformed)
         f->verdict = GN_VERDICT_TRANSFORM;
     else if (st == GN_OK && !good)
-        st = gn_name(&f->verdict, e, err);
+        st = gn_name(&f->verdict, e, f->envelope, err);
     return st;
 }

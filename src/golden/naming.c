@@ -25,6 +25,10 @@ static double size_of(double x)
 {
     return x < 0 ? -x : x;
 }
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
 static bool finite(double x)
 {
     return x - x == 0;
@@ -146,39 +150,49 @@ static void simulate(double *out, const gn_evidence *e, size_t element, const gn
  * many simulations fits a few numbers by chance. */
 static double allowed(size_t errors)
 {
-    return errors < FEW ? 0.3 * (double)errors / FEW : 0.3;
+    const double part = errors < FEW ? (double)errors / FEW : 1;
+    return 0.3 * part * part;
 }
 
 /* Sums over pairs of errors, the candidate's and the simulated. */
 typedef struct fit {
-    double xx, xy, yy, rest;
+    double xx, xy, yy, rest, yw, ww, noise;
     size_t count;
 } fit;
 
-static void fit_add(fit *f, double x, double y)
+static void fit_add(fit *f, const gn_evidence *e, size_t i, double envelope, double simulated)
 {
+    const double x = (double)e->got[i] - e->want[i], y = simulated - e->want[i];
+    const double own = RMS_GATE * envelope * u * e->quad[i];
     f->xx += x * x;
     f->xy += x * y;
     f->yy += y * y;
     f->rest += (x - y) * (x - y);
+    f->yw += y * e->want[i];
+    f->ww += e->want[i] * e->want[i];
+    f->noise += own * own;
     f->count++;
 }
 
-/* What is left unexplained, of 1; 2: too much, or they do not correlate. */
+/* What is left unexplained, of 1; 2: too much, or they do not correlate.  Simulated errors that
+ * follow the result (a constant was rounded) are one number, which a mistake may hit by chance: no
+ * more may be left than a few numbers allow, or float32's own errors. */
 static double fit_rest(const fit *f)
 {
-    const double rest = root(f->rest / f->xx);
-    return f->xx > 0 && f->xy >= 0.9 * root(f->xx * f->yy) && rest <= allowed(f->count) ? rest : 2;
+    if (!(f->xx > 0 && f->yy > 0 && f->xy >= 0.9 * root(f->xx * f->yy)))
+        return 2;
+    const double follows = f->ww > 0 ? f->yw * f->yw / (f->yy * f->ww) : 0;
+    const double limit = allowed(1 + (size_t)((double)f->count * larger(0, 1 - follows)));
+    const double own = root(f->noise / f->xx), rest = root(f->rest / f->xx);
+    return rest <= larger(limit, own < 0.3 ? own : 0.3) ? rest : 2;
 }
 
-static double unexplained(const gn_evidence *e, const double *simulated, size_t stride,
-                          size_t samples)
+static double unexplained(const gn_evidence *e, double envelope, const double *simulated,
+                          size_t stride, size_t samples)
 {
     fit f = {0};
-    for (size_t k = 0; k < samples; k++) {
-        const size_t i = gn_judge_place(e, k, samples);
-        fit_add(&f, (double)e->got[i] - e->want[i], simulated[k * stride] - e->want[i]);
-    }
+    for (size_t k = 0; k < samples; k++)
+        fit_add(&f, e, gn_judge_place(e, k, samples), envelope, simulated[k * stride]);
     return fit_rest(&f);
 }
 
@@ -187,7 +201,7 @@ typedef struct columns {
     gn_rounding rounding[GN_ROUNDINGS];
     int count;
     size_t samples;
-    double *simulated, *terms;
+    double *simulated, *terms, envelope;
 } columns;
 
 /* The root mean square of a column's errors in units of u Q. */
@@ -233,7 +247,8 @@ static int best_column(const gn_evidence *e, const columns *c)
     int best = -1;
     double least = 1;
     for (int k = 0; k < c->count; k++) {
-        const double rest = unexplained(e, c->simulated + k, (size_t)c->count, c->samples);
+        const double rest = unexplained(e, c->envelope, c->simulated + k, (size_t)c->count,
+                                        c->samples);
         if (rest < 0.8 * least - 0.005 || (best < 0 && rest < 1)) {
             least = rest;
             best = k;
@@ -294,9 +309,9 @@ static void try_columns(gn_verdict *out, const gn_evidence *e, columns *c)
     }
 }
 
-static gn_status name_sum(gn_verdict *out, const gn_evidence *e, gn_err *err)
+static gn_status name_sum(gn_verdict *out, const gn_evidence *e, double envelope, gn_err *err)
 {
-    columns c = {.samples = PRODUCTS / e->terms};
+    columns c = {.samples = PRODUCTS / e->terms, .envelope = envelope};
     c.samples = c.samples > SAMPLES ? SAMPLES : c.samples < LEAST ? LEAST : c.samples;
     c.samples = c.samples > e->count ? e->count : c.samples;
     c.simulated = malloc(c.samples * GN_ROUNDINGS * sizeof *c.simulated);
@@ -313,7 +328,8 @@ static gn_status name_sum(gn_verdict *out, const gn_evidence *e, gn_err *err)
 
 /* A batch norm's sums are of what it makes of its inputs; rounding those is another thing than
  * rounding factors.  It is run again as a whole. */
-static gn_status name_normalised(gn_verdict *out, const gn_evidence *e, gn_err *err)
+static gn_status name_normalised(gn_verdict *out, const gn_evidence *e, double envelope,
+                                 gn_err *err)
 {
     gn_rounding list[GN_ROUNDINGS];
     const int count = gn_roundings(list, false);
@@ -328,10 +344,9 @@ static gn_status name_normalised(gn_verdict *out, const gn_evidence *e, gn_err *
         st = gn_sums_rerun(e->sums, &list[k], simulated, e->count, err);
         fit f = {0};
         for (size_t i = 0; i < e->count && st == GN_OK; i++)
-            fit_add(&f, (double)e->got[i] - e->want[i],
-                    (list[k].stored ? gn_precision_round(list[k].precision, simulated[i])
-                                    : simulated[i]) -
-                        e->want[i]);
+            fit_add(&f, e, i, envelope,
+                    list[k].stored ? gn_precision_round(list[k].precision, simulated[i])
+                                   : simulated[i]);
         if (st == GN_OK && fit_rest(&f) < least) {
             least = fit_rest(&f);
             *out = verdict_of(list[k].precision);
@@ -341,7 +356,7 @@ static gn_status name_normalised(gn_verdict *out, const gn_evidence *e, gn_err *
     return st;
 }
 
-gn_status gn_name(gn_verdict *out, const gn_evidence *e, gn_err *err)
+gn_status gn_name(gn_verdict *out, const gn_evidence *e, double envelope, gn_err *err)
 {
     bool flush = false;
     gn_status st = flushed(&flush, e, err);
@@ -350,8 +365,8 @@ gn_status gn_name(gn_verdict *out, const gn_evidence *e, gn_err *err)
         return st;
     if (e->terms == 0 || e->quad == NULL)
         return name_op(out, e, err);
-    st = name_sum(out, e, err);
+    st = name_sum(out, e, envelope, err);
     if (st == GN_OK && *out == GN_VERDICT_WRONG && gn_sums_normalise(e->sums))
-        st = name_normalised(out, e, err);
+        st = name_normalised(out, e, envelope, err);
     return st;
 }

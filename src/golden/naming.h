@@ -6,7 +6,8 @@
 #include "golden/judge.h"
 
 /* *out: the format in which the op, computed on the candidate's own inputs, gives the candidate's
- * tensor; GN_VERDICT_WRONG where none does.  GN_E_NOMEM. */
-gn_status gn_name(gn_verdict *out, const gn_evidence *e, gn_err *err);
+ * tensor; GN_VERDICT_WRONG where none does.  `envelope`: float32's own errors in units of u Q.
+ * GN_E_NOMEM. */
+gn_status gn_name(gn_verdict *out, const gn_evidence *e, double envelope, gn_err *err);
 
 #endif
