@@ -64,7 +64,7 @@ each_table() { # each_table THREADS POLICY
 
 everything() { # every table, number of threads and policy
     local threads policy
-    for policy in none block every:1 every:2 every:3; do
+    for policy in none cheap block every:1 every:2 every:3; do
         for threads in 1 2 3 8; do each_table "$threads" "$policy"; done
     done
 }
@@ -82,7 +82,7 @@ if [ "$short" ]; then
     build native clang 1 -Os && each_table 2 every:2
     build native clang 0 -O1 && each_table 1 block
     build native gcc 1 -O2 && for threads in 1 2 3 8; do each_table $threads none; done &&
-        for policy in block every:1 every:2 every:3; do try fast 2 $policy; done
+        for policy in cheap block every:1 every:2 every:3; do try fast 2 $policy; done
 else
     for compiler in gcc clang; do
         for level in -O0 -O1 -O2 -O3 -Os; do
@@ -114,7 +114,7 @@ for level in $levels; do
         build $machine $machine-linux-gnu-gcc 1 $level LDFLAGS=-static LDLIBS=$libm || continue
         emulator=(qemu-$machine)
         each_table 2 block
-        fused $machine-linux-gnu-
+        [ $level = -O0 ] || fused $machine-linux-gnu- # which looks for packed ones, too
     done
 done
 
