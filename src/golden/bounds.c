@@ -129,7 +129,7 @@ static void cross_entropy(double *bound, const gn_call *c, bool each)
 static void add_forward(double *bound, const gn_call *c)
 {
     const double *a = c->in[0].data, *b = c->in[1].data, *y = c->out[0].data;
-    for (size_t i = 0; i < gn_shape_count(c->out[0].shape); i++)
+    for (size_t i = 0, n = gn_shape_count(c->out[0].shape); i < n; i++)
         bound[i] = 1.001 * u * (size_of(y[i]) + size_of(a[i]) + size_of(b[i])) + tiny;
 }
 
@@ -166,7 +166,7 @@ void gn_bound_forward(double *bound, const gn_replay *replay, int record)
 static void tanh_backward(double *bound, const gn_call *c)
 {
     const double *y = c->out[0].data, *dy = c->dout.data;
-    for (size_t i = 0; i < gn_shape_count(c->out[0].shape); i++)
+    for (size_t i = 0, n = gn_shape_count(c->out[0].shape); i < n; i++)
         bound[i] = 4 * u * size_of(dy[i]) * (y[i] * y[i] + size_of(1 - y[i] * y[i])) + tiny;
 }
 
@@ -174,7 +174,7 @@ static void tanh_backward(double *bound, const gn_call *c)
 static void sigmoid_backward(double *bound, const gn_call *c)
 {
     const double *s = c->out[0].data, *dy = c->dout.data;
-    for (size_t i = 0; i < gn_shape_count(c->out[0].shape); i++)
+    for (size_t i = 0, n = gn_shape_count(c->out[0].shape); i < n; i++)
         bound[i] = u * size_of(dy[i]) * s[i] * (4 * size_of(1 - s[i]) + 2 * s[i]) + tiny;
 }
 

@@ -28,8 +28,12 @@ gn_status gn_replay_open(gn_replay *out, const gn_net *net, size_t batch, bool t
 {
     *out = (gn_replay){.net = net, .err = err, .group = training ? "forward" : "eval_forward"};
     const size_t values = (size_t)gn_tape_values(net->tape);
-    const gn_table *tables[] = {gn_table_fast(), &gn_double};
     gn_status st = GN_OK;
+    out->wide = malloc(sizeof *out->wide);
+    if (out->wide == NULL)
+        return gn_fail(err, GN_E_NOMEM, "verify: no memory for a table");
+    gn_wide_init(out->wide);
+    const gn_table *tables[] = {gn_table_fast(), &out->wide->table};
     for (int i = 0; i < 2 && st == GN_OK; i++)
         st = gn_program_bind(&out->program[i], net->tape, tables[i], batch, threads, training,
                              err);
@@ -64,6 +68,7 @@ void gn_replay_close(gn_replay *r)
     }
     for (int i = 0; i < 2; i++)
         gn_program_destroy(r->program[i]);
+    free(r->wide);
     *r = (gn_replay){0};
 }
 
@@ -144,15 +149,16 @@ static bool spread(gn_replay *r, gn_value v, bool gradient, float *from)
     void ***place = gradient ? r->grad : r->data;
     if (from == NULL)
         return false;
+    const size_t count = count_of(r, v);
     place[GN_LANE_FLOAT][v] = from;
     for (int i = GN_LANE_TRUTH; i < GN_LANES; i++) {
-        double *to = gn_aligned(count_of(r, v) * sizeof *to + 1);
+        double *to = gn_aligned(count * sizeof *to + 1);
         place[i][v] = to;
         if (to == NULL) {
             r->status = gn_fail(r->err, GN_E_NOMEM, "verify: no memory for %s", value_name(r, v));
             return false;
         }
-        for (size_t k = 0; k < count_of(r, v); k++) {
+        for (size_t k = 0; k < count; k++) {
             const double x = (double)from[k];
             to[k] = i == GN_LANE_TRUTH ? x : i == GN_LANE_SQUARE ? x * x : x < 0 ? -x : x;
         }

@@ -8,6 +8,7 @@
 #define GN_GOLDEN_REPLAY_H
 
 #include "gomokunet/io.h"
+#include "golden/wide.h"
 #include "gomokunet/net.h"
 
 typedef enum gn_lane { GN_LANE_FLOAT, GN_LANE_TRUTH, GN_LANE_ABSOLUTE, GN_LANE_SQUARE } gn_lane;
@@ -16,7 +17,8 @@ enum { GN_LANES = GN_LANE_SQUARE + 1 };
 typedef struct gn_replay {
     const gn_net *net;
     const gn_reader *golden, *candidate;
-    const char *group;    /* where activations are read: "forward" or "eval_forward" */
+    const char *group;      /* where activations are read: "forward" or "eval_forward" */
+    gn_wide *wide;          /* the table of the truth */
     gn_program *program[2]; /* float32, float64 */
     void **data[GN_LANES], **grad[GN_LANES]; /* by value; what is loaded or computed */
     gn_err *err;
