@@ -5,7 +5,7 @@
     verdicts.py PROGRAM            (build/gomokunet)
 
 On the CPU: float32 is inside the bounds in every tensor, float64 too, and nearer the truth than the
-contract; bfloat16 is never taken for float32.  Checkpointed, the gradients are the same bits, and
+contract; bfloat16 is named in every convolution.  Checkpointed, the gradients are the same bits, and
 batch norms that were updated twice are found.  Where there is a CUDA device, TF32 on and off too.
 """
 import json
@@ -89,9 +89,11 @@ def on_cpu(kind, golden, folder):
            "float64 is farther from the truth: %s" % farther)
     narrow = Verdict(kind + " bfloat16 autocast", golden, folder, dtype="bfloat16")
     expect(narrow.whole not in ("bits", "bound"), "bfloat16 is taken for float32")
-    taken = [name for name in narrow.convolutions()
-             if narrow.findings[name]["verdict"] in ("bits", "bound")]
-    expect(not taken, "in bfloat16, and taken for float32: " + ", ".join(taken[:5]))
+    other = [name for name in narrow.convolutions()
+             if narrow.findings[name]["verdict"] != "bf16"]
+    expect(not other, "in bfloat16, and not named so: " + ", ".join(other[:5]))
+    expect(len(narrow.of("wrong")) <= 1, "in bfloat16, and called wrong: "
+           + ", ".join(narrow.of("wrong")))
 
 
 def checkpointed(kind, golden, folder):
