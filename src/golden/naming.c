@@ -142,6 +142,8 @@ static void simulate(double *out, const gn_evidence *e, size_t element, const gn
             total += list[k].parts ? gn_precision_round(p, sum) : sum;
             x += n;
         }
+        if (list[k].wide_bias) /* its product is (1, bias) */
+            total += b[e->terms - 1] - rb[e->terms - 1];
         out[k] = list[k].stored ? gn_precision_round(p, total) : total;
     }
 }
@@ -288,10 +290,16 @@ static void choose_columns(columns *c, const gn_evidence *e, bool narrow_sums)
         holds[p] = gn_precision_holds((gn_precision)p, e->got, e->count);
     const int count = gn_roundings(all, e->sums->count > 1);
     c->count = 0;
-    for (int k = 0; k < count; k++)
-        if (narrow_sums == (all[k].products || all[k].adding != GN_WIDE) &&
-            (!all[k].stored || holds[all[k].precision]))
+    for (int k = 0; k < count; k++) {
+        if (narrow_sums != (all[k].products || all[k].adding != GN_WIDE) ||
+            (all[k].stored && !holds[all[k].precision]))
+            continue;
+        c->rounding[c->count++] = all[k];
+        if (!narrow_sums && !all[k].stored && all[k].b && gn_sums_bias(e->sums)) {
+            all[k].wide_bias = true;
             c->rounding[c->count++] = all[k];
+        }
+    }
 }
 
 /* Sums of rounded factors are tried first, sums that are rounded on the way only if they must. */

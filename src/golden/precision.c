@@ -110,7 +110,7 @@ int gn_roundings(gn_rounding *list, bool parts)
             for (int bits = 31; bits >= 0; bits--) {
                 const gn_rounding r = {(gn_precision)p,  (bits & 1) != 0, (bits & 2) != 0,
                                        (bits & 4) != 0,  (bits & 8) != 0, (bits & 16) != 0,
-                                       (gn_adding)adding};
+                                       (gn_adding)adding, false};
                 if (makes_sense(&r, parts) && (bits | adding) != 0)
                     list[count++] = r;
             }

@@ -48,6 +48,7 @@ typedef struct gn_rounding {
     gn_precision precision;
     bool a, b, products, parts, stored;
     gn_adding adding;
+    bool wide_bias; /* a linear layer's bias is added as it is, behind the unit that multiplies */
 } gn_rounding;
 
 /* The roundings worth trying; returns how many.  `parts`: there are several contributions.  TF32 is

@@ -134,6 +134,12 @@ bool gn_sums_can(const gn_sums *s, const gn_rounding *r)
            strcmp(s->call[0].op->name, "softmax_cross_entropy") == 0;
 }
 
+bool gn_sums_bias(const gn_sums *s)
+{
+    const gn_call *c = &s->call[0];
+    return c->pass != GN_BACKWARD && c->nin > 2 && strcmp(c->op->name, "linear") == 0;
+}
+
 bool gn_sums_normalise(const gn_sums *s)
 {
     return strcmp(s->call[0].op->name, "batch_norm") == 0;

@@ -26,6 +26,9 @@ size_t gn_sums_inner(const gn_sums *s, int part);
 /* Whether a rerun can round what `r` asks for. */
 bool gn_sums_can(const gn_sums *s, const gn_rounding *r);
 
+/* Whether the last of the terms is a linear layer's bias. */
+bool gn_sums_bias(const gn_sums *s);
+
 /* Whether it is a sum that a batch norm takes. */
 bool gn_sums_normalise(const gn_sums *s);
 
