@@ -50,7 +50,7 @@ gn_status gn_replay_open(gn_replay *out, const gn_net *net, size_t batch, bool t
 
 void gn_replay_clear(gn_replay *r)
 {
-    for (int i = 0; i < GN_LANES; i++)
+    for (int i = 0; i < GN_LANES && r->data[i] != NULL && r->grad[i] != NULL; i++)
         for (int v = 0; v < gn_tape_values(r->net->tape); v++) {
             free(r->data[i][v]);
             free(r->grad[i][v]);
@@ -60,9 +60,8 @@ void gn_replay_clear(gn_replay *r)
 
 void gn_replay_close(gn_replay *r)
 {
+    gn_replay_clear(r);
     for (int i = 0; i < GN_LANES; i++) {
-        if (r->data[i] != NULL && r->grad[i] != NULL && i == 0)
-            gn_replay_clear(r);
         free(r->data[i]);
         free(r->grad[i]);
     }

@@ -84,7 +84,10 @@ gn_status gn_temp_open(gn_temp *t, const char *path, gn_err *err)
     if (unlink(t->temp) == 0 || errno == ENOENT)
         t->file = fopen(t->temp, "wbx");
     if (t->file == NULL) {
-        gn_fail(err, GN_E_IO, "%s: cannot create: %s", t->temp, strerror(errno));
+        const int cause = errno;
+        gn_fail(err, GN_E_IO, "%s: cannot create: %s", t->temp, strerror(cause));
+        if (cause == ENOMEM) /* a stream may fail behind the file that it made */
+            unlink(t->temp);
         release(t);
         return GN_E_IO;
     }

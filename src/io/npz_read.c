@@ -8,6 +8,7 @@
  * big-endian and Fortran-ordered arrays, Python objects, whatever numpy.load would need pickle for.
  * In a build without libzip every file is refused, with a text that says so.
  * SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -274,12 +275,15 @@ static gn_status take_metadata(source *s)
 static gn_status open_zip(source *s)
 {
     int code;
+    errno = 0; /* libzip calls a file that it had no memory to search no zip archive */
     s->zip = zip_open(s->a.path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
     if (s->zip == NULL) {
         zip_error_t error;
         zip_error_init_with_code(&error, code);
-        const gn_status st = code == ZIP_ER_MEMORY ? GN_E_NOMEM : GN_E_FORMAT;
-        gn_fail(s->err, st, "%s: no sound zip file: %s", s->a.path, zip_error_strerror(&error));
+        const bool no_memory = code == ZIP_ER_MEMORY || errno == ENOMEM;
+        const gn_status st = no_memory ? GN_E_NOMEM : GN_E_FORMAT;
+        gn_fail(s->err, st, "%s: no sound zip file: %s", s->a.path,
+                no_memory ? "no memory" : zip_error_strerror(&error));
         zip_error_fini(&error);
         return st;
     }
