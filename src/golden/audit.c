@@ -127,6 +127,8 @@ static void judge_statistic(gn_audit *a, int k, int output)
         for (size_t j = 0; j < C; j++) {
             /* d inv = -inv^3/2 d var; the mean's own error, squared, is the least that var has. */
             const double slope = want[j] * want[j] * want[j] / 2, m = gn_bound_mean(&s.call[0], j);
+            if (m < 0)
+                p->status = gn_fail(p->err, GN_E_NOMEM, "verify: no memory for bounds");
             bound[j] = slope * (2 * bound[j] + m * m) + 4 * u * want[j];
             quad[j] = slope * (quad[j] + 4 * u * m * m) + 4 * want[j];
         }
@@ -292,7 +294,8 @@ static size_t bound_gradient(gn_audit *a, gn_value v, const gn_sums *s, int last
     }
     const bool scaled = gn_is(r, "channel_scale") || gn_is(r, "global_avg_pool");
     if (s->count == 1 && !scaled) {
-        gn_bound_backward(bound, p, last);
+        if (!gn_bound_backward(bound, p, last))
+            p->status = gn_fail(p->err, GN_E_NOMEM, "verify: no memory for %zu bounds", count);
         return 0;
     }
     /* Each contribution is rounded, and so are its recorded inputs and each addition. */

@@ -59,23 +59,25 @@ double gn_bound_mean(const gn_call *c, size_t channel)
     const gn_sum mean = {c, 1};
     const size_t terms = gn_terms_count(&mean);
     double *a = malloc(2 * terms * sizeof *a);
-    const double error = a == NULL ? 0 : sum_error(&mean, channel, a, a + terms, terms);
+    const double error = a == NULL ? -1 : sum_error(&mean, channel, a, a + terms, terms);
     free(a);
     return error;
 }
 
 /* dx = sc (dy - k1 - xh k2), k1 and k2 being sums over the channel that have errors of their own. */
-static void batch_norm_backward(double *bound, const gn_call *c)
+static bool batch_norm_backward(double *bound, const gn_call *c)
 {
     const size_t C = c->in[1].shape.dim[0], count = gn_shape_count(c->in[0].shape), M = count / C;
     const double *x = c->in[0].data, *gamma = c->in[1].data, *dy = c->dout.data;
     const double *mean = c->out[1].data, *inv = c->out[3].data;
-    double *a = malloc(2 * M * sizeof *a), *b = a == NULL ? NULL : a + M;
+    double *a = malloc(2 * M * sizeof *a), *b = a + M;
+    if (a == NULL)
+        return false;
     for (size_t j = 0; j < C; j++) {
         double s1 = 0, s2 = 0;
         const gn_sum dgamma = {c, 1}, dbeta = {c, 2};
-        const double e1 = a == NULL ? 0 : sum_error(&dbeta, j, a, b, M) / (double)M;
-        const double e2 = a == NULL ? 0 : sum_error(&dgamma, j, a, b, M) / (double)M;
+        const double e1 = sum_error(&dbeta, j, a, b, M) / (double)M;
+        const double e2 = sum_error(&dgamma, j, a, b, M) / (double)M;
         for (size_t i = j; i < count; i += C) {
             s1 += dy[i];
             s2 += dy[i] * (x[i] - mean[j]) * inv[j];
@@ -88,6 +90,7 @@ static void batch_norm_backward(double *bound, const gn_call *c)
         }
     }
     free(a);
+    return true;
 }
 
 /* With d = x - m rounded, exp(d) is off by (|d| + 4) u, their sum by the weighted mean of that and
@@ -178,12 +181,12 @@ static void sigmoid_backward(double *bound, const gn_call *c)
         bound[i] = u * size_of(dy[i]) * s[i] * (4 * size_of(1 - s[i]) + 2 * s[i]) + tiny;
 }
 
-void gn_bound_gradient(double *bound, const gn_call *c, int input, const double *want)
+bool gn_bound_gradient(double *bound, const gn_call *c, int input, const double *want)
 {
     const size_t count = gn_shape_count(c->in[input].shape);
     if (is(c, "batch_norm"))
-        batch_norm_backward(bound, c);
-    else if (is(c, "softmax_cross_entropy"))
+        return batch_norm_backward(bound, c);
+    if (is(c, "softmax_cross_entropy"))
         cross_entropy(bound, c, true);
     else if (is(c, "tanh"))
         tanh_backward(bound, c);
@@ -195,11 +198,12 @@ void gn_bound_gradient(double *bound, const gn_call *c, int input, const double 
         relative(bound, want, count, 3.001, tiny);
     else /* relu, flatten, add: copies */
         relative(bound, want, count, 0, 0);
+    return true;
 }
 
-void gn_bound_backward(double *bound, const gn_replay *replay, int record)
+bool gn_bound_backward(double *bound, const gn_replay *replay, int record)
 {
     const gn_record *r = gn_tape_record_at(replay->net->tape, record);
     const gn_call c = gn_replay_call(replay, record, GN_BACKWARD);
-    gn_bound_gradient(bound, &c, 0, replay->grad[GN_LANE_TRUTH][r->in[0]]);
+    return gn_bound_gradient(bound, &c, 0, replay->grad[GN_LANE_TRUTH][r->in[0]]);
 }

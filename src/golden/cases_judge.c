@@ -139,8 +139,8 @@ static size_t bounds_of(trial *t, const gn_case_tensor *x, const gn_sums *s, dou
     }
     if (x->role == GN_ROLE_OUTPUT)
         gn_bound_output(bound, c);
-    else
-        gn_bound_gradient(bound, c, x->index, x->at.data);
+    else if (!gn_bound_gradient(bound, c, x->index, x->at.data))
+        keep(t, gn_fail(errors(t), GN_E_NOMEM, "verify: no memory for %zu bounds", count));
     return 0;
 }
 
