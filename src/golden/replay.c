@@ -225,7 +225,9 @@ static bool load_gradient(gn_replay *r, gn_value v)
     const gn_record *p = producer(r, v);
     if (p != NULL && strncmp(p->name, "loss/", 5) == 0) {
         float *one = gn_aligned(sizeof *one + 1);
-        if (one != NULL)
+        if (one == NULL)
+            r->status = gn_fail(r->err, GN_E_NOMEM, "verify: no memory for %s", p->name);
+        else
             *one = 1;
         return spread(r, v, true, one);
     }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/align.h"
+#include "base/guard.h"
 #include "golden/audit.h"
 #include "train/optimiser.h"
 #include "train/running.h"
@@ -266,10 +266,12 @@ static void judge_step(const update *t)
         t->audit->replay.status = gn_fail(t->audit->replay.err, GN_E_NOMEM,
                                           "verify: no memory for %zu parameters", t->elements);
     set_powers(t);
+    const gn_guard guard = gn_guard_enter(gn_program_threads(t->audit->replay.program[0]));
     for (int lane = 0; lane < 2 && room; lane++) {
         gn_optimizer_measure(t->optimizer[lane], t->store[lane]);
         gn_optimizer_step(t->optimizer[lane], t->store[lane], t->rate);
     }
+    gn_guard_leave(&guard);
     for (gn_value v = 0; v < gn_tape_values(tape_of(t)) && ok(t); v++)
         if (info_of(t, v)->kind == GN_PARAM)
             judge_param(t, v, p0[v]);
