@@ -38,8 +38,8 @@ typedef struct gn_schedule {
 void gn_schedule_free(gn_schedule *schedule);
 
 /* The schedule of a policy over `stages` stages, the first (stem) and the last (heads) being no
- * blocks: "none" keeps all that backward reads; "cheap" of the blocks the outputs of convolutions that sum
- * over channels; "block" keeps each block's input; "every:K" each
+ * blocks: "none" keeps all that backward reads; "cheap", of the stem and the blocks, the outputs of
+ * convolutions that sum over channels; "block" keeps each block's input; "every:K" each
  * K-th block's.  What is recomputed is recomputed once; the last segment, heads included, never.
  * "inference": forward only.  GN_E_CONFIG names the policies there are. */
 gn_status gn_schedule_create(gn_schedule *out, const char *policy, int stages, gn_err *err);

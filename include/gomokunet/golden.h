@@ -102,8 +102,9 @@ typedef struct gn_verification {
 } gn_verification;
 
 /* Judges a candidate's tensors, op by op, each from the candidate's own inputs, by
- * docs/golden.md; and each step's update from the state and gradients before it.  GN_OK also where things are wrong: read the verdict.  Release with
- * gn_verification_free.  GN_E_IO, GN_E_FORMAT, GN_E_CONFIG (no golden file), GN_E_NOMEM. */
+ * docs/golden.md; and each step's update from the state and gradients before it.  GN_OK also where
+ * things are wrong: read the verdict.  Release with gn_verification_free.  GN_E_IO, GN_E_FORMAT,
+ * GN_E_CONFIG (no golden file), GN_E_NOMEM. */
 gn_status gn_verify(gn_verification *out, const char *golden, const char *candidate, int threads,
                     gn_err *err);
 void gn_verification_free(gn_verification *verification);

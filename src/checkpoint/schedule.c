@@ -83,7 +83,8 @@ gn_status gn_schedule_create(gn_schedule *out, const char *policy, int stages, g
     *out = (gn_schedule){0};
     if (!none && !cheap && !inference && blocks == 0)
         return gn_fail(err, GN_E_CONFIG,
-                       "checkpoint policy \"%s\": expected none, cheap, block or every:K with K from 1",
+                       "checkpoint policy \"%s\": expected none, cheap, block or every:K with K "
+                       "from 1",
                        policy);
     snprintf(out->name, sizeof out->name, "%s", policy);
     out->room = 4 * (size_t)stages + 1; /* a stage runs, drops, runs again and runs back */

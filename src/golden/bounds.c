@@ -4,6 +4,7 @@
  * sums.  What the bounds do not allow is another formula.
  * SPDX-License-Identifier: MIT */
 #include "golden/bounds.h"
+#include "golden/gates.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,6 @@
 #include "gomokunet/numeric.h"
 
 static const double u = 0x1p-24, tiny = 0x1p-149, smallest_normal = 0x1p-126;
-static double size_of(double x) { return x < 0 ? -x : x; }
 
 bool gn_is(const gn_record *r, const char *op) { return strcmp(r->op->name, op) == 0; }
 

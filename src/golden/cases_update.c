@@ -1,5 +1,6 @@
 /* Updates as cases; see cases_update.h.  SPDX-License-Identifier: MIT */
 #include "golden/cases_update.h"
+#include "golden/gates.h"
 
 #include <string.h>
 
@@ -106,10 +107,6 @@ void gn_case_update(const gn_update *up, const gn_call *c, size_t elem)
 /* --- Bounds -------------------------------------------------------------------------------------
  */
 
-static double size_of(double x)
-{
-    return x < 0 ? -x : x;
-}
 static double at(gn_tensor t, size_t i)
 {
     return ((const double *)t.data)[i];

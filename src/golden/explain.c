@@ -1,20 +1,11 @@
 /* How near a tensor is to what a mistake makes of it; see explain.h.  SPDX-License-Identifier: MIT
  */
 #include "golden/explain.h"
+#include "golden/gates.h"
 
 #include <stdlib.h>
 
 static const double u = 0x1p-24, nothing = GN_UNEXPLAINED;
-
-static double size_of(double x)
-{
-    return x < 0 ? -x : x;
-}
-
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
 
 static double rms(const double *x, size_t count)
 {
@@ -43,7 +34,6 @@ typedef struct allowance {
 static double closeness(const gn_finding *f, const gn_evidence *e, const double *want,
                         const allowance *a)
 {
-    enum { RMS_GATE = 4, MAX_GATE = 12 };
     double worst = 0, sum = 0, most = 0, most_same = 0;
     for (size_t i = 0; i < e->count; i++) {
         const double error = size_of((double)e->got[i] - want[i]);

@@ -7,6 +7,7 @@
  * before it is called wrong.  Comparisons are written so that NaN fails them.
  * SPDX-License-Identifier: MIT */
 #include "golden/judge.h"
+#include "golden/gates.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,24 +16,7 @@
 #include "golden/transform.h"
 
 static const double u = 0x1p-24;
-enum { SAMPLES = 384, RMS_GATE = 4, MAX_GATE = 12, FEW = 32 };
-
-static double root(double x)
-{
-    return __builtin_sqrt(x);
-}
-static double size_of(double x)
-{
-    return x < 0 ? -x : x;
-}
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-static bool finite(double x)
-{
-    return x - x == 0;
-}
+enum { SAMPLES = 384 };
 
 uint32_t gn_ulps(float a, float b)
 {

@@ -11,28 +11,12 @@
  * must be the simulated errors (correlation at least .9, the rest at most .3 of them), and
  * elsewhere no larger than those.  SPDX-License-Identifier: MIT */
 #include "golden/naming.h"
+#include "golden/gates.h"
 
 #include <stdlib.h>
 
 static const double u = 0x1p-24, smallest_normal = 0x1p-126;
-enum { SAMPLES = 384, LEAST = 96, PRODUCTS = 1 << 20, RMS_GATE = 4, MAX_GATE = 12, FEW = 32 };
-
-static double root(double x)
-{
-    return __builtin_sqrt(x);
-}
-static double size_of(double x)
-{
-    return x < 0 ? -x : x;
-}
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-static bool finite(double x)
-{
-    return x - x == 0;
-}
+enum { SAMPLES = 384, LEAST = 96, PRODUCTS = 1 << 20 };
 
 static gn_verdict verdict_of(gn_precision p)
 {

@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "golden/audit.h"
+#include "golden/gates.h"
 #include "train/running.h"
 
 static const double u = 0x1p-24, tiny = 0x1p-149;
-static double size_of(double x) { return x < 0 ? -x : x; }
 
 enum { MEAN, VAR, KINDS };
 

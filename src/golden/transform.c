@@ -12,21 +12,13 @@
  * have errors of the same size.  The gradient of a weight is F(3,m), the gradient's tile being the
  * kernel. SPDX-License-Identifier: MIT */
 #include "golden/transform.h"
+#include "golden/gates.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const double u = 0x1p-24, tiny = 0x1p-149;
-enum { TILE = 8, RMS_GATE = 4, MAX_GATE = 12, FEW = 32, FAR = 4000 };
-
-static double root(double x)
-{
-    return __builtin_sqrt(x);
-}
-static double size_of(double x)
-{
-    return x < 0 ? -x : x;
-}
+enum { TILE = 8, FAR = 4000 };
 
 typedef enum lane { FLOAT, ABSOLUTE, SQUARE, LANES } lane;
 

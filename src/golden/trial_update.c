@@ -6,20 +6,8 @@
 #include <string.h>
 
 #include "golden/trial.h"
-
-static double root(double x)
-{
-    return __builtin_sqrt(x);
-}
-
-/* A float32 tensor of a file of that many elements; NULL: not there. */
-static const float *floats(const gn_reader *file, const char *group, const char *name, size_t count)
-{
-    char full[320];
-    snprintf(full, sizeof full, "%s/%s", group, name);
-    const gn_entry *e = gn_reader_find(file, full);
-    return e == NULL || e->type != GN_F32 || e->bytes != count * sizeof(float) ? NULL : e->data;
-}
+#include "golden/fields.h"
+#include "golden/gates.h"
 
 /* --- The state before a step ------------------------------------------------------------------ */
 
@@ -48,18 +36,18 @@ static const float *before(const step *s, const char *group, const char *name, s
 {
     char full[80];
     if (s->number == 1)
-        return strcmp(group, "after") == 0 ? floats(s->state, "param", name, count) : NULL;
+        return strcmp(group, "after") == 0 ? gn_field_floats(s->state, "param", name, count) : NULL;
     snprintf(full, sizeof full, "%s%s", s->before, group);
-    return floats(s->state, full, name, count);
+    return gn_field_floats(s->state, full, name, count);
 }
 
 static const float *gradient(const gn_trial *t, const step *s, const char *name, size_t count)
 {
     char group[80];
     snprintf(group, sizeof group, "%sgrad", s->here);
-    const float *own = floats(t->replay.candidate, group, name, count);
+    const float *own = gn_field_floats(t->replay.candidate, group, name, count);
     return own == NULL && s->number > 1 && t->scope.restarts
-               ? floats(t->replay.golden, group, name, count)
+               ? gn_field_floats(t->replay.golden, group, name, count)
                : own;
 }
 
@@ -104,8 +92,8 @@ static bool running(gn_trial *t, const gn_update_slip *slip, const char *name, d
     bool mean;
     const gn_record *r = norm_of(t, name, stem, sizeof stem, &mean);
     snprintf(full, sizeof full, "%s.%s", stem, mean ? "mean" : "invstd");
-    const float *statistic = floats(t->replay.candidate, "stats", full, count);
-    const float *old = floats(t->replay.golden, "buffer", name, count);
+    const float *statistic = gn_field_floats(t->replay.candidate, "stats", full, count);
+    const float *old = gn_field_floats(t->replay.golden, "buffer", name, count);
     const bool of_x = slip->running_of_batch;
     if (r == NULL || statistic == NULL || old == NULL ||
         (of_x && !gn_replay_load(&t->replay, r->in[0], false)))
@@ -160,14 +148,6 @@ static double clip_factor(const gn_trial *t, const gn_update_slip *slip, const s
 /* --- AdamW
  * ---------------------------------------------------------------------------------------- */
 
-static double number(const gn_reader *golden, const char *key, double otherwise)
-{
-    const char *text = gn_reader_metadata(golden, key);
-    char *end = NULL;
-    const double value = text == NULL ? 0 : strtod(text, &end);
-    return text == NULL || end == text ? otherwise : value;
-}
-
 static double at(const float *x, size_t i)
 {
     return x == NULL ? 0 : (double)x[i];
@@ -201,10 +181,10 @@ static bool adamw(gn_trial *t, const gn_update_slip *slip, const step *s, const 
             want[i] = (double)p[i];
         return strcmp(group, "after") == 0 && squares(g, count) == 0;
     }
-    const double lr = number(golden, "lr", 1e-3), eps = number(golden, "eps", c.eps);
-    const double decay = number(golden, "weight_decay", c.weight_decay);
-    const double b1 = number(golden, "beta1", c.beta1), b2 = number(golden, "beta2", c.beta2);
-    const double factor = clip_factor(t, slip, s, g, count, number(golden, "clip", c.clip));
+    const double lr = gn_field_number(golden, "lr", 1e-3), eps = gn_field_number(golden, "eps", c.eps);
+    const double decay = gn_field_number(golden, "weight_decay", c.weight_decay);
+    const double b1 = gn_field_number(golden, "beta1", c.beta1), b2 = gn_field_number(golden, "beta2", c.beta2);
+    const double factor = clip_factor(t, slip, s, g, count, gn_field_number(golden, "clip", c.clip));
     const bool vector = gn_tape_value(t->net.tape, param)->shape.rank < 2;
     const bool decayed = !slip->decay_missing && !slip->decay_coupled &&
                          !(slip->decay_skips_vectors && vector);

@@ -10,11 +10,12 @@
 
 #include "base/guard.h"
 #include "golden/audit.h"
+#include "golden/fields.h"
+#include "golden/gates.h"
 #include "train/optimiser.h"
 #include "train/running.h"
 
 static const double u = 0x1p-24, tiny = 0x1p-149;
-static double size_of(double x) { return x < 0 ? -x : x; }
 
 /* One step of the optimiser in both lanes. */
 typedef struct update {
@@ -46,15 +47,6 @@ static void name_of(char *out, size_t room, uint64_t step, const char *group)
         snprintf(out, room, "%s", group);
 }
 
-/* A float tensor of that many elements in a file, or NULL. */
-static const float *floats(const gn_reader *file, const char *group, const char *name, size_t count)
-{
-    char full[256];
-    snprintf(full, sizeof full, "%s%s%s", group, *group == '\0' ? "" : "/", name);
-    const gn_entry *e = gn_reader_find(file, full);
-    return e == NULL || e->type != GN_F32 || e->bytes != count * sizeof(float) ? NULL : e->data;
-}
-
 /* The state before a step: the golden file's for the first, and where each step is restarted. */
 static const float *before(const update *t, const char *group, gn_value v)
 {
@@ -63,7 +55,7 @@ static const float *before(const update *t, const char *group, gn_value v)
     const gn_reader *file = t->step == 1 || s->restarts ? s->golden : s->candidate;
     char from[64];
     name_of(from, sizeof from, t->step - 1, group);
-    return floats(file, t->step == 1 ? "param" : from, info->name, gn_shape_count(info->shape));
+    return gn_field_floats(file, t->step == 1 ? "param" : from, info->name, gn_shape_count(info->shape));
 }
 
 static const float *gradient(const update *t, gn_value v)
@@ -73,8 +65,8 @@ static const float *gradient(const update *t, gn_value v)
     const size_t count = gn_shape_count(info->shape);
     char group[64];
     name_of(group, sizeof group, t->step, "grad");
-    const float *own = floats(s->candidate, group, info->name, count);
-    return own == NULL && s->restarts && t->step > 1 ? floats(s->golden, group, info->name, count)
+    const float *own = gn_field_floats(s->candidate, group, info->name, count);
+    return own == NULL && s->restarts && t->step > 1 ? gn_field_floats(s->golden, group, info->name, count)
                                                      : own;
 }
 
@@ -179,7 +171,7 @@ static void judge_one(const update *t, const char *what, gn_value v, const void 
     name_of(group, sizeof group, t->step, what);
     const gn_shape shape = shape_of(t, v);
     const size_t count = gn_shape_count(shape);
-    const float *got = floats(t->audit->scope->candidate, group, info_of(t, v)->name, count);
+    const float *got = gn_field_floats(t->audit->scope->candidate, group, info_of(t, v)->name, count);
     if (got == NULL) {
         gn_audit_missing(t->audit, group, info_of(t, v)->name, shape);
         return;
@@ -363,14 +355,6 @@ static void compare_rest(const update *t)
 
 /* --- All steps -------------------------------------------------------------------------------- */
 
-static double number(const gn_reader *golden, const char *key, double otherwise)
-{
-    const char *text = gn_reader_metadata(golden, key);
-    char *end = NULL;
-    const double x = text == NULL ? otherwise : strtod(text, &end);
-    return text == NULL || *text == '\0' || *end != '\0' ? otherwise : x;
-}
-
 static gn_optimizer_config config_of(const gn_reader *golden)
 {
     gn_optimizer_config c = gn_optimizer_default();
@@ -378,12 +362,12 @@ static gn_optimizer_config config_of(const gn_reader *golden)
     const char *nesterov = gn_reader_metadata(golden, "nesterov");
     c.kind = kind != NULL && strcmp(kind, "sgd") == 0 ? GN_SGD : GN_ADAMW;
     c.nesterov = nesterov != NULL && strcmp(nesterov, "true") == 0;
-    c.beta1 = number(golden, "beta1", c.beta1);
-    c.beta2 = number(golden, "beta2", c.beta2);
-    c.eps = number(golden, "eps", c.eps);
-    c.momentum = number(golden, "momentum", c.momentum);
-    c.weight_decay = number(golden, "weight_decay", c.weight_decay);
-    c.clip = number(golden, "clip", c.clip);
+    c.beta1 = gn_field_number(golden, "beta1", c.beta1);
+    c.beta2 = gn_field_number(golden, "beta2", c.beta2);
+    c.eps = gn_field_number(golden, "eps", c.eps);
+    c.momentum = gn_field_number(golden, "momentum", c.momentum);
+    c.weight_decay = gn_field_number(golden, "weight_decay", c.weight_decay);
+    c.clip = gn_field_number(golden, "clip", c.clip);
     return c;
 }
 
@@ -399,12 +383,12 @@ static bool has_updates(const gn_reader *golden)
 void gn_audit_updates(gn_audit *a)
 {
     update t = {.audit = a, .config = config_of(a->scope->golden),
-                .rate = number(a->scope->golden, "lr", 1e-3)};
+                .rate = gn_field_number(a->scope->golden, "lr", 1e-3)};
     if (a->replay.status != GN_OK || !has_updates(a->scope->golden))
         return;
     const gn_tape *tape = tape_of(&t);
     const gn_table *tables[] = {gn_table_fast(), &gn_double};
-    const uint64_t steps = (uint64_t)number(a->scope->golden, "steps", 1);
+    const uint64_t steps = (uint64_t)gn_field_number(a->scope->golden, "steps", 1);
     gn_status st = GN_OK;
     t.elements = gn_tape_parameters(tape);
     for (int i = 0; i < 2 && st == GN_OK; i++) {

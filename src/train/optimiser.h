@@ -1,4 +1,5 @@
-/* What the optimiser remembers, for the state file and for whoever checks a step.  SPDX-License-Identifier: MIT */
+/* What the optimiser remembers, for the state file and for whoever checks a step.
+ * SPDX-License-Identifier: MIT */
 #ifndef GN_TRAIN_OPTIMISER_H
 #define GN_TRAIN_OPTIMISER_H
 

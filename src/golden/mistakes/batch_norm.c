@@ -1,14 +1,10 @@
 /* Mistakes in batch norm.  The statistics are computed again from x, also where the candidate's own
  * are given: what it recorded need not be what it used.  SPDX-License-Identifier: MIT */
 #include "golden/mistakes/mistake.h"
+#include "golden/gates.h"
 
 enum { X, GAMMA, BETA, MEAN, VAR };
 enum { Y, BATCH_MEAN, M2, INV };
-
-static double root(double x)
-{
-    return __builtin_sqrt(x);
-}
 
 static size_t channels(const gn_slip *s)
 {
