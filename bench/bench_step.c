@@ -62,7 +62,7 @@ typedef struct subject {
 static gn_status open_inference(subject *s, const gn_session_config *c, gn_err *err)
 {
     gn_schedule schedule = {0};
-    gn_status st = gn_program_bind(&s->program, s->net->tape, c->table, c->batch, c->threads, false,
+    gn_status st = gn_program_fuse(&s->program, s->net->tape, c->table, c->batch, c->threads, false,
                                    err);
     if (st == GN_OK) st = gn_pool_create(&s->pool, err);
     if (st == GN_OK) st = gn_net_schedule(&schedule, s->net, "inference", err);

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-enum { GN_MAX_IN = 5, GN_MAX_OUT = 4 };
+enum { GN_MAX_IN = 8, GN_MAX_OUT = 7 };
 
 /* A recompute is a forward whose pinned outputs (batch statistics) are there already: it reads them
  * instead of computing them again. */
@@ -46,6 +46,15 @@ typedef struct gn_call {
 #define GN_IN(i) (1u << (i))
 #define GN_OUT(j) (1u << (16 + (j)))
 
+/* One op of a span, consecutive records that a single row computes.  from[i]: the part of the span
+ * whose first output is its input i; GN_OUTSIDE: a value from before the span, as all inputs after
+ * the second are. */
+#define GN_OUTSIDE (-1)
+typedef struct gn_part {
+    const char *op;
+    int from[2];
+} gn_part;
+
 /* What an op means, whoever computes it. */
 typedef struct gn_op {
     const char *name;
@@ -57,6 +66,12 @@ typedef struct gn_op {
     gn_status (*shape)(gn_call *call, gn_err *err);
     /* Terms of the longest sum in this pass: the K of the error bound gamma_K. */
     size_t (*terms)(const gn_call *call);
+    /* A span: its parts, and GN_IN(i): inputs that no later record may read, so that their gradient
+     * is stored here and its memory may hold something else until then.  Its inputs are what the
+     * parts read from outside, in order; its outputs the last part's, then all that are pinned. */
+    const gn_part *part;
+    int parts;
+    uint32_t last;
 } gn_op;
 
 /* Who computes it.  Rows are found by the op's name. */

@@ -68,6 +68,14 @@ gn_value gn_tape_mean_squared_error(gn_tape *t, const char *name, gn_value x, gn
 gn_value gn_tape_record(gn_tape *t, const gn_table *table, const char *op, const char *name,
                         gn_attr attr, const gn_value *in, int nin);
 
+/* --- Fusing -------------------------------------------------------------------------------- */
+
+/* A copy of the tape in which every run of records that `table` computes as a span (op.h) is one
+ * record.  Values keep their numbers; those that only a span's inside reads are never made.  The
+ * bits of all others are the same.  Release with gn_tape_destroy.  GN_E_NOMEM, or the tape's first
+ * mistake. */
+gn_status gn_tape_fuse(gn_tape **out, const gn_tape *tape, const gn_table *table, gn_err *err);
+
 /* --- Reading a tape ------------------------------------------------------------------------ */
 
 typedef struct gn_value_info {

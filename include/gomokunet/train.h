@@ -69,6 +69,7 @@ typedef struct gn_session_config {
     const char *policy;      /* checkpoint policy; NULL: as the network's use_checkpoint says */
     bool torch_compat_bn;    /* running statistics of recomputed blocks twice, as PyTorch does */
     bool debug;              /* gn_engine_debug */
+    bool unfused;            /* no spans: a hook of the engine sees every value of the tape */
     uint64_t seed;
     gn_optimizer_config optimizer;
 } gn_session_config;

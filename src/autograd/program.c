@@ -17,6 +17,7 @@ typedef struct bound {
 
 struct gn_program {
     const gn_tape *tape;
+    gn_tape *fused; /* the tape, where it is our own */
     const gn_table *table;
     size_t batch;
     int threads;
@@ -148,10 +149,26 @@ gn_status gn_program_bind(gn_program **out, const gn_tape *tape, const gn_table 
     return GN_OK;
 }
 
+gn_status gn_program_fuse(gn_program **out, const gn_tape *tape, const gn_table *table,
+                          size_t batch, int threads, bool training, gn_err *err)
+{
+    gn_tape *fused = NULL;
+    *out = NULL;
+    gn_status status = gn_tape_fuse(&fused, tape, table, err);
+    if (status == GN_OK)
+        status = gn_program_bind(out, fused, table, batch, threads, training, err);
+    if (status == GN_OK)
+        (*out)->fused = fused;
+    else
+        gn_tape_destroy(fused);
+    return status;
+}
+
 void gn_program_destroy(gn_program *p)
 {
     if (p == NULL)
         return;
+    gn_tape_destroy(p->fused);
     free(p->shape);
     free(p->has_grad);
     free(p->bound);

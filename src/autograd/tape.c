@@ -6,16 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gomokunet/tape.h"
-
-struct gn_tape {
-    gn_value_info *value;
-    gn_record *record;
-    char **stage; /* names */
-    int values, records, stages;
-    gn_value loss;
-    gn_err mistake; /* the first one; status GN_OK: none yet */
-};
+#include "autograd/tape_list.h"
 
 /* --- Growing ------------------------------------------------------------------------------- */
 

@@ -88,11 +88,11 @@ static void run_again(lowering *l, int stage)
 }
 
 /* A convolution that sums over channels costs hundreds of operations an element; everything else a
- * few. */
+ * few.  A span is as dear as its last part. */
 static bool dear(const lowering *l, gn_value v)
 {
-    const int producer = gn_tape_value(l->tape, v)->producer;
-    return strcmp(gn_tape_record_at(l->tape, producer)->op->name, "conv2d") == 0;
+    const gn_op *op = gn_tape_record_at(l->tape, gn_tape_value(l->tape, v)->producer)->op;
+    return strcmp(op->parts > 0 ? op->part[op->parts - 1].op : op->name, "conv2d") == 0;
 }
 
 static void drop_inside(lowering *l, int stage, bool but_dear)

@@ -115,8 +115,10 @@ static gn_status build(gn_trace *t)
     if (g->session.table->elem != sizeof(float))
         return gn_fail(t->err, GN_E_CONFIG, "golden files are float32, table %s is not",
                        g->session.table->name);
+    gn_session_config config = g->session;
+    config.unfused = true; /* a trace has every value */
     gn_status st = gn_selftest(t->err);
-    if (st == GN_OK) st = gn_session_create(&t->session, g->net, &g->session, t->err);
+    if (st == GN_OK) st = gn_session_create(&t->session, g->net, &config, t->err);
     if (st == GN_OK && g->model != NULL) st = gn_session_load(t->session, g->model, t->err);
     if (st == GN_OK && g->inference) st = build_eval(t);
     if (st == GN_OK)

@@ -4,9 +4,8 @@
  *     dx[n,h,w,c] = sum over (kh,kw,o) of dy[n, h+kh-P, w+kw-P, o] * W[o,c,K-1-kh,K-1-kw]
  *
  * One routine does both: the channels that are summed are called `inner`, those that remain
- * `outer`.  The weights lie in panels of COLS outer channels, [panel][kh,kw,inner][COLS]; the
- * image in hand is copied into a frame of zeros, where a row of im2col is K*K runs of `inner`
- * numbers.  Nothing else is copied, and a 1x1 kernel reads the map where it lies.
+ * `outer`.  The weights lie in panels of COLS outer channels, [panel][kh,kw,inner][COLS]; the rows
+ * in hand lie in a frame of zeros (source.c), where a row of im2col is K*K runs of `inner` numbers.
  *
  * Reads: x, W.
  * Order: that of the plain op.  A tile is ROWS squares x COLS outer channels, and its whole chain
@@ -15,31 +14,15 @@
 
 typedef struct chains {
     float *y;
-    const float *x;
-    float *panels, *frames; /* workspace: packed weights, a padded image a thread */
-    size_t N, H, W, inner, outer, K;
+    source from;             /* what is summed: `inner` channels */
+    float *panels, *buffers; /* workspace: packed weights, a source's buffer a thread */
+    size_t N, outer, K;
     bool add;
 } chains;
 
-/* Floats of one padded image, a multiple of a cache line. */
-static size_t frame_size(size_t H, size_t W, size_t inner, size_t K)
+static size_t panels_size(size_t inner, size_t outer, size_t K)
 {
-    return K == 1 ? 0 : round_up((H + K - 1) * (W + K - 1) * inner, 16);
-}
-
-/* Copies image n into a frame of zeros. */
-static void frame_image(const chains *c, float *frame, size_t n)
-{
-    const size_t P = c->K / 2, line = (c->W + 2 * P) * c->inner, side = P * c->inner;
-    const size_t run = c->W * c->inner;
-    memset(frame, 0, P * line * sizeof *frame);
-    for (size_t h = 0; h < c->H; h++) {
-        float *to = frame + (h + P) * line;
-        memset(to, 0, side * sizeof *to);
-        memcpy(to + side, c->x + (n * c->H + h) * run, run * sizeof *to);
-        memset(to + side + run, 0, side * sizeof *to);
-    }
-    memset(frame + (c->H + P) * line, 0, P * line * sizeof *frame);
+    return round_up(K * K * inner * round_up(outer, COLS), 16);
 }
 
 /* The chains of ROWS squares, whose first taps are at a[], with one panel. */
@@ -59,120 +42,77 @@ static void chains_tile(float out[TILE], const float *const a[ROWS], const float
     tile_store(out, &acc);
 }
 
-/* One panel over `squares` squares of a framed image (or of the map itself if K is 1).  y is the
- * first square's first channel of this panel. */
-static void chains_panel(const chains *c, float *y, const float *source, const float *panel,
+/* One panel over `squares` squares of framed rows (of rows as they lie if K is 1).  y is the first
+ * square's first channel of this panel. */
+static void chains_panel(const chains *c, float *y, const float *rows, const float *panel,
                          size_t squares, size_t cols)
 {
-    const size_t line = (c->W + c->K - 1) * c->inner, margin = (c->K - 1) * c->inner;
+    const size_t W = c->from.W, C = c->from.C, P = c->K / 2;
+    const size_t line = (W + 2 * P) * C, margin = 2 * P * C;
     size_t w = 0;
     for (size_t s = 0; s < squares; s += ROWS) {
         const float *a[ROWS];
         float out[TILE];
         for (size_t r = 0; r < ROWS; r++) {
-            a[r] = source;
+            a[r] = rows;
             if (s + r + 1 < squares) { /* the tile's tail repeats the last square */
-                source += c->inner;
-                if (++w == c->W) {
+                rows += C;
+                if (++w == W) {
                     w = 0;
-                    source += margin;
+                    rows += margin;
                 }
             }
         }
-        const size_t rows = squares - s < ROWS ? squares - s : ROWS;
-        expect_tile(y + s * c->outer, rows, c->outer);
-        chains_tile(out, a, panel, c->inner, c->K, line);
-        put_tile(y + s * c->outer, out, rows, cols, c->outer, c->add);
+        const size_t there = lesser(squares - s, ROWS);
+        expect_tile(y + s * c->outer, there, c->outer);
+        chains_tile(out, a, panel, C, c->K, line);
+        put_tile(y + s * c->outer, out, there, cols, c->outer, c->add);
     }
 }
 
-/* All chains.  A piece of work is one panel over one image (K > 1) or over some squares (K = 1);
- * a thread frames an image when it first meets it, so it takes a whole image where there are
- * enough of them.  Dynamic, because one slow core would hold up all others (measured: half the
- * speed on two cores, one of which had other work). */
+/* Panels p to end - 1 over `squares` squares of rows.  With K = 1 few squares at a time, which the
+ * first-level cache holds while the panels pass. */
+static void chains_rows(const chains *c, float *y, const float *rows, size_t squares, size_t p,
+                        size_t end)
+{
+    const size_t piece = c->K == 1 ? SQUARE_TILES * ROWS : squares, C = c->from.C;
+    for (size_t s = 0; s < squares; s += piece)
+        for (size_t i = p; i < end; i++) {
+            const float *panel = c->panels + i * c->K * c->K * C * COLS;
+            chains_panel(c, y + s * c->outer + i * COLS, rows + s * C, panel,
+                         lesser(squares - s, piece), lesser(c->outer - i * COLS, COLS));
+        }
+}
+
+/* All chains.  A piece of work is an image; where there are few of them for the threads, a band of
+ * its rows, and one panel of several, unless the band costs a depthwise convolution.  Dynamic,
+ * because one slow core would hold up all others (measured: half the speed on two cores, one of
+ * which had other work). */
 static void chains_run(const chains *c)
 {
-    const size_t total = c->N * c->H * c->W, block = c->K == 1 ? SQUARE_TILES * ROWS : c->H * c->W;
-    const size_t panels = units_of(c->outer, COLS), blocks = units_of(total, block);
-    const size_t length = c->K * c->K * c->inner * COLS;
-    const size_t frame = frame_size(c->H, c->W, c->inner, c->K);
-    const int chunk = blocks < 4 * (size_t)gn_threads_available() ? 1 : (int)panels;
+    const size_t T = (size_t)gn_threads_available(), H = c->from.H, P = c->K / 2;
+    const size_t panels = units_of(c->outer, COLS), size = source_size(&c->from, P);
+    const size_t wanted = c->N >= 4 * T ? 1 : units_of(4 * T, c->N);
+    const size_t groups = c->from.taps != NULL ? 1 : lesser(wanted, panels);
+    const size_t height = units_of(H, lesser(units_of(wanted, groups), H));
+    const size_t bands = units_of(H, height), each = units_of(panels, groups);
 #pragma omp parallel
     {
-        const float *source = NULL;
-        size_t held = blocks;
-#pragma omp for schedule(dynamic, chunk)
-        for (size_t i = 0; i < blocks * panels; i++) {
-            const size_t b = i / panels, p = i % panels, first = b * block;
-            const size_t left = total - first, cols = c->outer - p * COLS;
-            if (c->K == 1) {
-                source = c->x + first * c->inner;
-            } else if (b != held) {
-                float *mine = c->frames + (size_t)gn_thread_index() * frame;
-                frame_image(c, mine, b);
-                source = mine;
-                held = b;
-            }
-            chains_panel(c, c->y + first * c->outer + p * COLS, source, c->panels + p * length,
-                         left < block ? left : block, cols < COLS ? cols : COLS);
+        const float *rows = NULL;
+        size_t held = c->N * bands;
+#pragma omp for schedule(dynamic)
+        for (size_t i = 0; i < c->N * bands * groups; i++) {
+            const size_t band = i / groups, n = band / bands, first = band % bands * height;
+            const size_t end = lesser(first + height, H), p = i % groups * each;
+            float *buffer = c->buffers + (size_t)gn_thread_index() * size;
+            if (band != held)
+                rows = source_rows(&c->from, buffer, P, n, first, end);
+            held = band;
+            chains_rows(c, c->y + (n * H + first) * c->from.W * c->outer, rows,
+                        (end - first) * c->from.W, p, lesser(p + each, panels));
         }
     }
 }
 
-static size_t panels_size(size_t inner, size_t outer, size_t K)
-{
-    return K * K * inner * round_up(outer, COLS);
-}
-
-static void conv2d_fast_forward(const gn_call *call)
-{
-    const gn_shape x = call->in[0].shape, w = call->in[1].shape;
-    const size_t O = w.dim[0], C = w.dim[1], K = w.dim[2];
-    float *work = call->work;
-    const chains c = {call->out[0].data, call->in[0].data, work, work + panels_size(C, O, K),
-                      x.dim[0], x.dim[1], x.dim[2], C, O, K, false};
-    pack_panels(c.panels, call->in[1].data, O, C, C * K * K, K * K, K * K, false);
-    chains_run(&c);
-}
-
-static void conv2d_fast_input_gradient(const gn_call *call)
-{
-    const gn_shape x = call->in[0].shape, w = call->in[1].shape;
-    const size_t O = w.dim[0], C = w.dim[1], K = w.dim[2];
-    float *work = call->work;
-    const chains c = {call->din[0].data, call->dout.data, work, work + panels_size(O, C, K),
-                      x.dim[0], x.dim[1], x.dim[2], O, C, K, adds(call, 0)};
-    pack_panels(c.panels, call->in[1].data, C, O, K * K, C * K * K, K * K, true);
-    chains_run(&c);
-}
-
 #include "kernels/conv2d_weight.c"
-
-static void conv2d_fast_backward(const gn_call *call)
-{
-    if (call->din[0].data != NULL)
-        conv2d_fast_input_gradient(call);
-    if (call->din[1].data == NULL)
-        return;
-    if (call->in[1].shape.dim[2] <= 3)
-        conv2d_fast_weight_gradient(call);
-    else
-        conv2d_weight_gradient(call);
-}
-
-static size_t conv2d_fast_work(const gn_call *call)
-{
-    const gn_shape x = call->in[0].shape, w = call->in[1].shape;
-    const size_t O = w.dim[0], C = w.dim[1], K = w.dim[2], T = (size_t)call->threads;
-    const size_t H = x.dim[1], W = x.dim[2];
-    if (call->pass != GN_BACKWARD)
-        return (panels_size(C, O, K) + T * frame_size(H, W, C, K)) * sizeof(float);
-    const size_t input = panels_size(O, C, K) + T * frame_size(H, W, O, K);
-    const size_t weight = K <= 3 ? weight_gradient_size(call) : T * x.dim[0];
-    return larger(input, weight) * sizeof(float);
-}
-
-static const gn_row conv2d_fast_row = {
-    .op = &conv2d_op, .forward = conv2d_fast_forward, .backward = conv2d_fast_backward,
-    .work = conv2d_fast_work,
-};
+#include "kernels/conv2d_span.c"

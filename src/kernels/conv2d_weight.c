@@ -19,8 +19,10 @@ enum { GROUP = 1 << HOT_LEVELS };
 
 typedef struct sums {
     float *dweight;
-    const float *x, *dy;
+    source from; /* x */
+    const float *dy;
     float *xs, *dys, *cold; /* workspace: panels of a group of images; the tree from HOT_LEVELS */
+    float *buffers;         /* and the source's, one a thread */
     size_t N, H, W, C, O, K;
     bool add;
     size_t line, frame;       /* floats of a line of a panel of x, and of a whole panel */
@@ -29,25 +31,28 @@ typedef struct sums {
     size_t units, levels;     /* tiles in a full block, and levels of its tree in `cold` */
 } sums;
 
-/* Splits row h of the framed x of image n, and row h of dy, the group's image i. */
-static void split_row(const sums *s, size_t n, size_t i, size_t h)
+/* Splits image n of x, in its frame, and of dy; it is image i of the group. */
+static void split_image(const sums *s, size_t n, size_t i)
 {
-    const size_t P = s->K / 2;
-    const bool inside = h >= P && h < P + s->H;
-    const float *x = s->x + (n * s->H + (inside ? h - P : 0)) * s->W * s->C;
-    float *to = s->xs + i * s->xs_size + h * s->line;
-    for (size_t c = 0; c < s->C; c += ROWS, to += s->frame) {
-        memset(to, 0, (inside ? P * ROWS : s->line) * sizeof *to);
-        if (inside) {
-            split_columns(to + P * ROWS, x, s->W, s->C, c, ROWS);
+    const size_t P = s->K / 2, run = s->W * s->C;
+    float *buffer = s->buffers + (size_t)gn_thread_index() * source_size(&s->from, 0);
+    const float *x = source_rows(&s->from, buffer, 0, n, 0, s->H);
+    float *to = s->xs + i * s->xs_size;
+    for (size_t c = 0; c < s->C; c += ROWS) {
+        memset(to, 0, P * s->line * sizeof *to);
+        to += P * s->line;
+        for (size_t h = 0; h < s->H; h++, to += s->line) {
+            memset(to, 0, P * ROWS * sizeof *to);
+            split_columns(to + P * ROWS, x + h * run, s->W, s->C, c, ROWS);
             memset(to + (P + s->W) * ROWS, 0, P * ROWS * sizeof *to);
         }
+        memset(to, 0, P * s->line * sizeof *to);
+        to += P * s->line;
     }
-    if (h >= s->H)
-        return;
-    to = s->dys + i * s->dys_size + h * s->W * COLS;
-    for (size_t o = 0; o < s->O; o += COLS, to += s->H * s->W * COLS)
-        split_columns(to, s->dy + (n * s->H + h) * s->W * s->O, s->W, s->O, o, COLS);
+    const size_t squares = s->H * s->W;
+    to = s->dys + i * s->dys_size;
+    for (size_t o = 0; o < s->O; o += COLS, to += squares * COLS)
+        split_columns(to, s->dy + n * squares * s->O, squares, s->O, o, COLS);
 }
 
 /* The tree of one tile of a block. */
@@ -104,25 +109,26 @@ static void sum_block(const sums *s, size_t index, size_t first, size_t count)
 
 static void sums_run(const sums *s)
 {
-    const size_t lines = s->H + s->K - 1, blocks = units_of(s->O, COLS) * s->across;
+    const size_t blocks = units_of(s->O, COLS) * s->across;
 #pragma omp parallel
     for (size_t first = 0; first < s->N; first += GROUP) {
         const size_t count = s->N - first < GROUP ? s->N - first : GROUP;
-#pragma omp for schedule(static)
-        for (size_t i = 0; i < count * lines; i++)
-            split_row(s, first + i / lines, i / lines, i % lines);
+#pragma omp for schedule(dynamic)
+        for (size_t i = 0; i < count; i++)
+            split_image(s, first + i, i);
 #pragma omp for schedule(dynamic)
         for (size_t i = 0; i < blocks; i++)
             sum_block(s, i, first, count);
     }
 }
 
-static sums sums_of(const gn_call *call)
+/* dW of a convolution of kernel size K, of `from` for x. */
+static sums sums_of(const gn_call *call, source from)
 {
-    const gn_shape x = call->in[0].shape, w = call->in[1].shape;
-    sums s = {.dweight = call->din[1].data, .x = call->in[0].data, .dy = call->dout.data,
-              .xs = call->work, .N = x.dim[0], .H = x.dim[1], .W = x.dim[2], .C = w.dim[1],
-              .O = w.dim[0], .K = w.dim[2], .add = adds(call, 1)};
+    const gn_shape w = call->in[call->nin - 1].shape; /* after all that the source reads */
+    sums s = {.dweight = call->din[call->nin - 1].data, .from = from, .dy = call->dout.data,
+              .N = call->in[0].shape.dim[0], .H = from.H, .W = from.W, .C = w.dim[1],
+              .O = w.dim[0], .K = w.dim[2], .add = adds(call, call->nin - 1)};
     s.line = (s.W + s.K - 1) * ROWS;
     s.frame = (s.H + s.K - 1) * s.line;
     s.xs_size = units_of(s.C, ROWS) * s.frame;
@@ -135,18 +141,24 @@ static sums sums_of(const gn_call *call)
     return s;
 }
 
-static void conv2d_fast_weight_gradient(const gn_call *call)
+static size_t sums_cold_size(const sums *s)
 {
-    sums s = sums_of(call);
-    s.dys = s.xs + round_up(GROUP * s.xs_size, 16);
-    s.cold = s.dys + GROUP * s.dys_size;
-    sums_run(&s);
+    return units_of(s->O, COLS) * s->across * s->levels * s->units * TILE;
 }
 
 /* Floats of workspace. */
-static size_t weight_gradient_size(const gn_call *call)
+static size_t sums_size(const sums *s, size_t threads)
 {
-    const sums s = sums_of(call);
-    const size_t cold = units_of(s.O, COLS) * s.across * s.levels * s.units * TILE;
-    return round_up(GROUP * s.xs_size, 16) + GROUP * s.dys_size + cold;
+    return round_up(GROUP * s->xs_size, 16) + round_up(GROUP * s->dys_size, 16) +
+           sums_cold_size(s) + threads * source_size(&s->from, 0);
+}
+
+static void weight_gradient(const gn_call *call, source from, float *work)
+{
+    sums s = sums_of(call, from);
+    s.xs = work;
+    s.dys = s.xs + round_up(GROUP * s.xs_size, 16);
+    s.buffers = s.dys + round_up(GROUP * s.dys_size, 16);
+    s.cold = s.buffers + (size_t)call->threads * source_size(&from, 0);
+    sums_run(&s);
 }

@@ -10,9 +10,11 @@
 #include "kernels/vec.h"
 #include "kernels/tile.h"
 
-#include "kernels/conv2d.c"
+#include "kernels/source.c"
 #include "kernels/depthwise.c"
+#include "kernels/conv2d.c"
 #include "kernels/linear.c"
+#include "kernels/block_tail.c"
 
 #define COUNT(rows) (sizeof(rows) / sizeof *(rows))
 
@@ -20,6 +22,10 @@ static const gn_row *const fast_rows[] = {
     &conv2d_fast_row,
     &dw_fast_row,
     &linear_fast_row,
+    &norm_separable_row, /* spans, the longest of those that start alike first */
+    &norm_conv_row,
+    &separable_row,
+    &tail_row,
 };
 
 static const gn_table plain_here = {

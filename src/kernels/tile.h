@@ -88,6 +88,7 @@ static inline void tile_panel(tile *acc, const float *a, const float *b, size_t 
 
 /* How many units hold `count` things, and how many things these hold. */
 static inline size_t units_of(size_t count, size_t unit) { return (count + unit - 1) / unit; }
+static inline size_t lesser(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t round_up(size_t count, size_t unit) { return units_of(count, unit) * unit; }
 
 /* The batch tree of one tile as a binary counter: leaf n merges with the node at each level that

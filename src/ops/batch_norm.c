@@ -109,17 +109,23 @@ static void bn_normalisers(const gn_call *c, map_size s)
         inv[j] = 1 / sqrt_real((c->training ? m2[j] / M : running[j]) + eps);
 }
 
+/* sc of every channel. */
+static void bn_scale(const gn_call *c, map_size s, real *sc)
+{
+    const real *gamma = c->in[BN_GAMMA].data, *inv = c->out[BN_INV].data;
+    for (size_t j = 0; j < s.C; j++)
+        sc[j] = gamma[j] * inv[j];
+}
+
 static void bn_forward(const gn_call *c)
 {
     const map_size s = map_of(c->in[BN_X].shape);
     real *sc = c->work;
     if (c->pass == GN_FORWARD)
         bn_normalisers(c, s);
-    const real *x = c->in[BN_X].data, *gamma = c->in[BN_GAMMA].data, *beta = c->in[BN_BETA].data;
-    const real *mean = c->out[BN_MEAN].data, *inv = c->out[BN_INV].data;
+    bn_scale(c, s, sc);
+    const real *x = c->in[BN_X].data, *beta = c->in[BN_BETA].data, *mean = c->out[BN_MEAN].data;
     real *y = c->out[BN_Y].data;
-    for (size_t j = 0; j < s.C; j++)
-        sc[j] = gamma[j] * inv[j];
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < s.N * s.HW; i++)
 #pragma omp simd
@@ -127,8 +133,8 @@ static void bn_forward(const gn_call *c)
             y[i * s.C + j] = fma_real(x[i * s.C + j] - mean[j], sc[j], beta[j]);
 }
 
-/* s1 and s2 of the batch, in the first leaf.  leaves: [N][2][C]. */
-static void bn_gradient_sums(const gn_call *c, map_size s, real *leaves)
+/* s1 and s2 inside each image.  leaves: [N][2][C]. */
+static void bn_gradient_leaves(const gn_call *c, map_size s, real *leaves)
 {
     const real *mean = c->out[BN_MEAN].data;
 #pragma omp parallel for schedule(static)
@@ -144,21 +150,17 @@ static void bn_gradient_sums(const gn_call *c, map_size s, real *leaves)
                 s2[j] = fma_real(dy[i + j], x[i + j] - mean[j], s2[j]);
             }
     }
-    tree_rows_team(leaves, s.N, 2 * s.C, 2 * s.C);
 }
 
-static void bn_backward(const gn_call *c)
+/* What dx is made of: sc, B and C, a row each at `coef`. */
+static void bn_gradient_rows(const gn_call *c, map_size s, real *leaves, real *coef)
 {
-    assert(c->training);
-    const map_size s = map_of(c->in[BN_X].shape);
-    real *sc = c->work, *B = sc + s.C, *K = B + s.C, *s1 = K + s.C, *s2 = s1 + s.C;
-    bn_gradient_sums(c, s, s1);
-
-    const real *gamma = c->in[BN_GAMMA].data, *inv = c->out[BN_INV].data;
-    const real M = (real)(s.N * s.HW);
+    const real *inv = c->out[BN_INV].data, M = (real)(s.N * s.HW);
+    real *sc = coef, *B = sc + s.C, *K = B + s.C, *s1 = leaves, *s2 = s1 + s.C;
+    tree_rows_team(leaves, s.N, 2 * s.C, 2 * s.C);
+    bn_scale(c, s, sc);
     for (size_t j = 0; j < s.C; j++) {
         const real dgamma = s2[j] * inv[j];
-        sc[j] = gamma[j] * inv[j];
         B[j] = -(sc[j] * inv[j] * (dgamma / M));
         K[j] = -(sc[j] * (s1[j] / M)); /* the C of the formula */
         s2[j] = dgamma;
@@ -167,10 +169,13 @@ static void bn_backward(const gn_call *c)
         row_accumulate(c->din[BN_GAMMA].data, s2, s.C, adds(c, BN_GAMMA));
     if (c->din[BN_BETA].data != NULL)
         row_accumulate(c->din[BN_BETA].data, s1, s.C, adds(c, BN_BETA));
-    if (c->din[BN_X].data == NULL)
-        return;
+}
 
-    const real *x = c->in[BN_X].data, *dy = c->dout.data, *mean = c->out[BN_MEAN].data;
+/* dx from dy, which may lie where dx lies. */
+static void bn_gradient_apply(const gn_call *c, map_size s, const real *coef, const real *dy)
+{
+    const real *sc = coef, *B = sc + s.C, *K = B + s.C;
+    const real *x = c->in[BN_X].data, *mean = c->out[BN_MEAN].data;
     real *dx = c->din[BN_X].data;
     const bool add = adds(c, BN_X);
 #pragma omp parallel for schedule(static)
@@ -181,6 +186,17 @@ static void bn_backward(const gn_call *c)
             const real inner = fma_real(sc[j], dy[at], K[j]);
             dx[at] = accumulate(dx[at], fma_real(x[at] - mean[j], B[j], inner), add);
         }
+}
+
+static void bn_backward(const gn_call *c)
+{
+    assert(c->training);
+    const map_size s = map_of(c->in[BN_X].shape);
+    real *coef = c->work, *leaves = coef + 3 * s.C;
+    bn_gradient_leaves(c, s, leaves);
+    bn_gradient_rows(c, s, leaves, coef);
+    if (c->din[BN_X].data != NULL)
+        bn_gradient_apply(c, s, coef, c->dout.data);
 }
 
 static size_t bn_work(const gn_call *c)

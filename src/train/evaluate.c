@@ -70,7 +70,7 @@ static gn_status run_batches(evaluation *v, size_t *first, size_t batch, gn_err 
     gn_program *program = NULL;
     gn_engine *engine = NULL;
     gn_schedule schedule = {0};
-    gn_status st = gn_program_bind(&program, v->net->tape, v->table, batch, v->threads, false, err);
+    gn_status st = gn_program_fuse(&program, v->net->tape, v->table, batch, v->threads, false, err);
     if (st == GN_OK) st = gn_net_schedule(&schedule, v->net, "inference", err);
     if (st == GN_OK) st = gn_engine_create(&engine, program, &schedule, v->store, v->pool, err);
     for (; st == GN_OK && v->dataset->count - *first >= batch; *first += batch) {

@@ -21,7 +21,8 @@ void gn_running_update(const gn_engine *engine, gn_store *store, const gn_progra
     const gn_update *update = gn_table_update(gn_program_table(program));
     for (int k = 0; k < gn_tape_records(tape); k++) {
         const gn_record *r = gn_tape_record_at(tape, k);
-        if (strcmp(r->op->name, "batch_norm") != 0)
+        const char *op = r->op->parts > 0 ? r->op->part[0].op : r->op->name;
+        if (strcmp(op, "batch_norm") != 0) /* a span that starts with one has its inputs, outputs */
             continue;
         const gn_shape x = gn_program_shape(program, r->in[0]);
         const size_t channels = x.dim[x.rank - 1];

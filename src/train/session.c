@@ -17,6 +17,12 @@ gn_session_config gn_session_default(void)
                                .optimizer = gn_optimizer_default()};
 }
 
+static gn_status bind(gn_program **out, const gn_net *net, const gn_session_config *c, gn_err *err)
+{
+    return (c->unfused ? gn_program_bind : gn_program_fuse)(out, net->tape, c->table, c->batch,
+                                                            c->threads, true, err);
+}
+
 /* --- Memory -------------------------------------------------------------------------------- */
 
 static size_t parts_of(const gn_session_config *c)
@@ -38,8 +44,7 @@ gn_status gn_session_predict(gn_memory *out, const gn_net *net, const gn_session
     gn_schedule schedule = {0};
     gn_plan plan = {0};
     gn_usage usage = {0};
-    gn_status st = gn_program_bind(&program, net->tape, config->table, config->batch,
-                                   config->threads, true, err);
+    gn_status st = bind(&program, net, config, err);
     if (st == GN_OK) st = gn_net_schedule(&schedule, net, config->policy, err);
     if (st == GN_OK) st = gn_plan_create(&plan, program, &schedule, err);
     if (st == GN_OK) st = gn_plan_measure(&plan, &usage, err);
@@ -72,8 +77,7 @@ static gn_status build(gn_session *s, gn_err *err)
     gn_status st = gn_net_schedule(&schedule, s->net, c->policy, err);
     s->recomputes = st == GN_OK && gn_schedule_recomputes(&schedule);
     if (st == GN_OK) st = gn_store_create(&s->store, s->net->tape, c->table, true, err);
-    if (st == GN_OK)
-        st = gn_program_bind(&s->program, s->net->tape, c->table, c->batch, c->threads, true, err);
+    if (st == GN_OK) st = bind(&s->program, s->net, c, err);
     if (st == GN_OK) st = gn_pool_create(&s->pool, err);
     if (st == GN_OK)
         st = gn_engine_create(&s->engine, s->program, &schedule, s->store, s->pool, err);

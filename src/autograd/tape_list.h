@@ -1,0 +1,17 @@
+/* What a tape consists of, for the two files that write one: tape.c and fuse.c.
+ * SPDX-License-Identifier: MIT */
+#ifndef GN_AUTOGRAD_TAPE_LIST_H
+#define GN_AUTOGRAD_TAPE_LIST_H
+
+#include "gomokunet/tape.h"
+
+struct gn_tape {
+    gn_value_info *value;
+    gn_record *record;
+    char **stage; /* names */
+    int values, records, stages;
+    gn_value loss;
+    gn_err mistake; /* the first one; status GN_OK: none yet */
+};
+
+#endif
