@@ -79,7 +79,7 @@ FLAGS_avx2   := -mavx2 -mfma -mno-avx512f
 FLAGS_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma
 
 CORE_OBJ := $(call object,$(foreach d,$(CORE_DIRS),$(call sources,$(d)))) $(TABLE_OBJ)
-LIB_OBJ  := $(CORE_OBJ) $(call object,$(foreach d,io model data train golden golden/mistakes,$(call sources,$(d))))
+LIB_OBJ  := $(CORE_OBJ) $(call object,$(foreach d,io check model data train golden golden/mistakes,$(call sources,$(d))))
 CLI_OBJ  := $(call object,$(wildcard src/cli/*.c))
 
 # --- Library and program -------------------------------------------------------------------------
@@ -119,7 +119,7 @@ $(BUILD)/gomokunet: $(CLI_OBJ) $(BUILD)/libgomokunet.a
 
 # The numeric core alone, and what an optimiser step needs; linked with nothing but OpenMP.
 DIGEST_OBJ := $(CORE_OBJ) \
-              $(call object,src/io/sha256.c src/train/optimiser.c src/train/running.c)
+              $(call object,src/check/selftest.c src/io/sha256.c src/train/optimiser.c src/train/running.c)
 
 $(BUILD)/digest: $(BUILD)/tests/digest.o $(DIGEST_OBJ)
 	@echo "  LD    $@"

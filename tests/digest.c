@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "gomokunet/io.h"
+#include "gomokunet/check.h"
 #include "gomokunet/numeric.h"
 #include "gomokunet/train.h"
 #include "support/exact_digest.h"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gomokunet/check.h"
 #include "support/check.h"
 #include "support/rig.h"
 

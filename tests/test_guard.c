@@ -11,6 +11,7 @@
 
 #include "base/guard.h"
 #include "base/threads.h"
+#include "gomokunet/check.h"
 #include "gomokunet/numeric.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))

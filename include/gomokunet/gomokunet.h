@@ -36,6 +36,7 @@
 #include "gomokunet/program.h"    /* a tape bound to a table and a batch size; parameters */
 #include "gomokunet/checkpoint.h" /* schedules, plans, the engine */
 #include "gomokunet/net.h"        /* GomokuNet itself */
+#include "gomokunet/check.h"      /* the self-test, finite differences */
 #include "gomokunet/model.h"      /* model files */
 #include "gomokunet/data.h"       /* game records, positions, batches */
 #include "gomokunet/train.h"      /* optimisers, sessions, evaluation */

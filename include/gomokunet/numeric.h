@@ -49,21 +49,6 @@ uint32_t gn_random_below(uint64_t seed, uint64_t stream, uint64_t index, uint32_
 /* Uniform in [-1, 1): (word >> 8) * 2^-23 - 1, exact in float32. */
 float gn_random_symmetric(uint64_t seed, uint64_t stream, uint64_t index);
 
-/* --- The platform ------------------------------------------------------------------------- */
-
-/* Runs the start-up self-test: fma vectors, contraction, denormals, rounding mode, exp, log and
- * tanh spots.  GN_OK, or GN_E_PLATFORM with the first check that fails in err. */
-gn_status gn_selftest(gn_err *err);
-
-/* One check of the self-test: its name, and whether it holds here. */
-typedef struct gn_check {
-    const char *name;
-    int passed;
-} gn_check;
-
-/* Fills at most `room` checks, returns how many there are. */
-int gn_selftest_checks(gn_check *checks, int room);
-
 #ifdef __cplusplus
 }
 #endif

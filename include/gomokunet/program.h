@@ -1,5 +1,5 @@
-/* A program: a tape bound to a table of rows, a batch size and a number of threads; the store of
- * its parameters; and the check of its gradients.
+/* A program: a tape bound to a table of rows, a batch size and a number of threads; and the store of
+ * its parameters.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef GOMOKUNET_PROGRAM_H
@@ -77,27 +77,6 @@ typedef struct gn_places {
 /* Runs one record.  `work` has gn_program_work bytes. */
 void gn_program_run(const gn_program *program, int record, gn_pass pass, gn_places places,
                     void *work);
-
-/* --- Gradient check -------------------------------------------------------------------------- */
-
-typedef struct gn_gradcheck {
-    const gn_table *table; /* in: a float64 table; NULL: gn_double */
-    size_t batch;       /* in: batch size */
-    uint64_t seed;      /* in: for parameters and the choice of elements */
-    size_t per_tensor;  /* in: elements tried in each parameter (0: all) */
-    double step;        /* in: half the distance of the two points, about 1e-5 */
-    double tolerance;   /* in: of the error relative to max(|gradient|, 1e-3 of the largest) */
-    /* in: fills an input; called for every input of the tape. */
-    void (*fill)(void *user, const gn_tape *tape, gn_value input, double *data, size_t count);
-    void *user;
-    size_t tried, skipped, failed; /* out; skipped: a rectifier changed sign between the points */
-    double worst;                  /* out: the largest relative error */
-    char where[160];               /* out: parameter[index] of the worst */
-} gn_gradcheck;
-
-/* Compares the gradients of the tape's loss with central finite differences.  GN_OK also where
- * elements fail: read `failed`.  GN_E_CONFIG: no loss, or a table of float32; GN_E_NOMEM. */
-gn_status gn_gradcheck_run(const gn_tape *tape, gn_gradcheck *check, gn_err *err);
 
 #ifdef __cplusplus
 }

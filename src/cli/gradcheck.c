@@ -8,7 +8,7 @@
 #include "cli/json.h"
 #include "cli/options.h"
 #include "gomokunet/numeric.h"
-#include "gomokunet/program.h"
+#include "gomokunet/check.h"
 
 typedef struct gradcheck_options {
     int batch, per_tensor;

@@ -6,6 +6,7 @@
 #include "cli/help.h"
 #include "cli/json.h"
 #include "cli/options.h"
+#include "gomokunet/check.h"
 #include "gomokunet/numeric.h"
 
 static const char contract[] = "order v1";

@@ -5,6 +5,7 @@
 #include "golden/cases_update.h"
 #include "golden/flush.h"
 #include "gomokunet/golden.h"
+#include "gomokunet/check.h"
 #include "gomokunet/numeric.h"
 
 /* As the file has it: channels first, and one NaN. */

@@ -6,6 +6,7 @@
 
 #include "golden/flush.h"
 #include "golden/trace.h"
+#include "gomokunet/check.h"
 #include "gomokunet/numeric.h"
 #include "train/session.h"
 

@@ -132,42 +132,30 @@ static void tail_excite_back(const gn_call *c, float *dg, float *dh, void *work)
     linear_fast_backward(&first);
 }
 
-/* db of every square, handed on as batch norm's dy: its sums (leaves), or its dx. */
-static void tail_norm_sums(const gn_call *c, map_size s, const float *dm, float *leaves)
+/* db, where dx will lie, and batch norm's sums of it. */
+static void tail_norm_gradient(const gn_call *c, map_size s, float *dm, float *leaves)
 {
-    const float *mean = c->out[BN_MEAN].data;
+    const float *mean = c->out[BN_MEAN].data, squares = (float)s.HW;
 #pragma omp parallel for schedule(static)
     for (size_t n = 0; n < s.N; n++) {
-        const float *x = (const float *)c->in[BN_X].data + n * s.HW * s.C;
-        const float *dv = (const float *)c->din[TAIL_SKIP].data + n * s.HW * s.C;
-        const float *g = (const float *)c->out[TAIL_G].data + n * s.C, *k = dm + n * s.C;
+        const size_t first = n * s.HW * s.C;
+        const float *x = (const float *)c->in[BN_X].data + first;
+        const float *dv = (const float *)c->din[TAIL_SKIP].data + first;
+        const float *g = (const float *)c->out[TAIL_G].data + n * s.C;
+        float *k = dm + n * s.C, *db = (float *)c->din[BN_X].data + first;
         float *s1 = leaves + 2 * n * s.C, *s2 = s1 + s.C;
         row_zero(s1, 2 * s.C);
+#pragma omp simd
+        for (size_t j = 0; j < s.C; j++)
+            k[j] /= squares;
         for (size_t i = 0; i < s.HW * s.C; i += s.C)
 #pragma omp simd
             for (size_t j = 0; j < s.C; j++) {
-                const float db = dv[i + j] * g[j] + k[j];
-                s1[j] += db;
-                s2[j] = fma_real(db, x[i + j] - mean[j], s2[j]);
+                const float v = dv[i + j] * g[j] + k[j];
+                db[i + j] = v;
+                s1[j] += v;
+                s2[j] = fma_real(v, x[i + j] - mean[j], s2[j]);
             }
-    }
-}
-
-static void tail_input_gradient(const gn_call *c, map_size s, const float *dm, const float *coef)
-{
-    const float *x = c->in[BN_X].data, *dv = c->din[TAIL_SKIP].data, *mean = c->out[BN_MEAN].data;
-    const float *sc = coef, *B = sc + s.C, *K = B + s.C;
-    float *dx = c->din[BN_X].data;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < s.N * s.HW; i++) {
-        const float *g = (const float *)c->out[TAIL_G].data + i / s.HW * s.C;
-        const float *k = dm + i / s.HW * s.C;
-#pragma omp simd
-        for (size_t j = 0; j < s.C; j++) {
-            const size_t at = i * s.C + j;
-            const float db = dv[at] * g[j] + k[j];
-            dx[at] = fma_real(x[at] - mean[j], B[j], fma_real(sc[j], db, K[j]));
-        }
     }
 }
 
@@ -177,15 +165,12 @@ static void tail_backward(const gn_call *c)
     const size_t hidden = c->in[TAIL_W1].shape.dim[0];
     float *coef = c->work, *leaves = coef + round_up(3 * s.C, 16);
     float *dm = leaves + round_up(2 * s.N * s.C, 16), *dh = dm + round_up(s.N * s.C, 16);
-    const float squares = (float)s.HW;
     bn_scale(c, s, coef);
     tail_gate_gradient(c, s, coef, dm);
     tail_excite_back(c, dm, dh, dh + round_up(s.N * hidden, 16));
-    for (size_t i = 0; i < s.N * s.C; i++)
-        dm[i] /= squares;
-    tail_norm_sums(c, s, dm, leaves);
+    tail_norm_gradient(c, s, dm, leaves);
     bn_gradient_rows(c, s, leaves, coef);
-    tail_input_gradient(c, s, dm, coef);
+    bn_gradient_apply(c, s, coef, c->din[BN_X].data);
 }
 
 static size_t tail_work(const gn_call *c)

@@ -84,15 +84,17 @@ static void chains_rows(const chains *c, float *y, const float *rows, size_t squ
         }
 }
 
-/* All chains.  A piece of work is an image; where there are few of them for the threads, a band of
- * its rows, and one panel of several, unless the band costs a depthwise convolution.  Dynamic,
- * because one slow core would hold up all others (measured: half the speed on two cores, one of
- * which had other work). */
+enum { PIECES = 32 }; /* of work that a thread gets at least */
+
+/* All chains.  A piece of work is an image; where there are few of them for the threads, some of
+ * its panels, and a band of its rows (only that where the band costs a depthwise convolution).
+ * Dynamic, because one slow core would hold up all others (measured: half the speed on two cores,
+ * one of which had other work). */
 static void chains_run(const chains *c)
 {
     const size_t T = (size_t)gn_threads_available(), H = c->from.H, P = c->K / 2;
     const size_t panels = units_of(c->outer, COLS), size = source_size(&c->from, P);
-    const size_t wanted = c->N >= 4 * T ? 1 : units_of(4 * T, c->N);
+    const size_t wanted = units_of(PIECES * T, c->N);
     const size_t groups = c->from.taps != NULL ? 1 : lesser(wanted, panels);
     const size_t height = units_of(H, lesser(units_of(wanted, groups), H));
     const size_t bands = units_of(H, height), each = units_of(panels, groups);

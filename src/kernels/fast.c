@@ -20,7 +20,6 @@
 
 static const gn_row *const fast_rows[] = {
     &conv2d_fast_row,
-    &dw_fast_row,
     &linear_fast_row,
     &norm_separable_row, /* spans, the longest of those that start alike first */
     &norm_conv_row,

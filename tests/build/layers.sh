@@ -4,9 +4,9 @@
 cd "${1:-.}" || exit 2
 awk '
 BEGIN {
-    folders = "base tensor io ops kernels autograd checkpoint net model data train golden cli"
+    folders = "base tensor io ops kernels autograd checkpoint net check model data train golden cli"
     headers = "status=base numeric=base tensor=tensor io=io op=ops tape=autograd " \
-              "program=autograd checkpoint=checkpoint net=net model=model data=data train=train " \
+              "program=autograd checkpoint=checkpoint net=net check=check model=model data=data train=train " \
               "golden=golden diagnose=golden gomokunet=cli"
     n = split(folders, order, " ")
     for (i = 1; i <= n; i++) rank[order[i]] = i

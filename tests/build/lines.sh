@@ -17,7 +17,7 @@ code() {
     } END { print n + 0 }' "$@"
 }
 printf '%-12s %8s %8s\n' folder lines code
-for folder in base tensor io ops kernels autograd checkpoint net model data train golden cli; do
+for folder in base tensor io ops kernels autograd checkpoint net check model data train golden cli; do
     files=$(find src/$folder -name '*.[ch]' 2>/dev/null)
     [ -n "$files" ] || continue
     n=$(code $files)

@@ -7,6 +7,7 @@
  *
  * Operands go through volatile, or the compiler would answer at compile time.
  * SPDX-License-Identifier: MIT */
+#include "gomokunet/check.h"
 #include "gomokunet/numeric.h"
 
 #include <float.h>

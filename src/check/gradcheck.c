@@ -11,8 +11,8 @@
 #include "base/align.h"
 #include "base/guard.h"
 #include "base/streams.h"
+#include "gomokunet/check.h"
 #include "gomokunet/numeric.h"
-#include "gomokunet/program.h"
 
 typedef struct bench {
     const gn_tape *tape;
