@@ -69,6 +69,7 @@ static gn_status open_inference(subject *s, const gn_session_config *c, gn_err *
     if (st == GN_OK)
         st = gn_engine_create(&s->engine, s->program, &schedule, gn_session_store(s->session),
                               s->pool, err);
+    if (st == GN_OK) st = gn_program_keep(s->program, gn_session_store(s->session), err);
     gn_schedule_free(&schedule);
     return st;
 }

@@ -41,6 +41,7 @@ typedef struct gn_call {
     bool training;            /* batch statistics, else running ones */
     int threads;              /* the size of the team, for workspace */
     void *work;               /* row->work(call) bytes, 64-byte aligned, contents undefined */
+    const void *kept;         /* what row->keep made of the parameters as they are; NULL: nothing */
 } gn_call;
 
 #define GN_IN(i) (1u << (i))
@@ -82,6 +83,9 @@ typedef struct gn_row {
     size_t (*work)(const gn_call *call);  /* bytes of workspace; NULL: none */
     uint32_t forward_in_place;  /* GN_IN(i): out[0] may lie where in[i] lies */
     uint32_t backward_in_place; /* GN_IN(i): din[i] may lie where dout lies */
+    /* What forward makes of parameters alone, say their panels: the bytes of it, and where `to` is
+     * not NULL, it.  NULL: forward makes nothing of them. */
+    size_t (*keep)(const gn_call *call, void *to);
 } gn_row;
 
 /* AdamW's coefficients of one step, in double: decay = 1 - lr*wd, rest = 1 - beta,

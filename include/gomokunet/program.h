@@ -51,6 +51,10 @@ gn_status gn_program_fuse(gn_program **out, const gn_tape *tape, const gn_table 
                           size_t batch, int threads, bool training, gn_err *err);
 void gn_program_destroy(gn_program *program);
 
+/* Keeps what forward makes of the parameters (packed weights, about their size once more), so that
+ * later runs need not.  Whoever changes a parameter then calls it again.  GN_E_NOMEM. */
+gn_status gn_program_keep(gn_program *program, const gn_store *store, gn_err *err);
+
 const gn_tape *gn_program_tape(const gn_program *program);
 const gn_table *gn_program_table(const gn_program *program);
 size_t gn_program_batch(const gn_program *program);

@@ -110,29 +110,19 @@ static gn_record longest(const gn_tape *t, const bool *trained, const gn_table *
     return t->record[first];
 }
 
-/* A copy of the texts that a tape owns.  No memory: the tape remembers. */
-static char *copy(gn_tape *to, const char *text)
-{
-    const size_t size = strlen(text) + 1;
-    char *made = malloc(size);
-    if (made == NULL)
-        gn_fail(&to->mistake, GN_E_NOMEM, "tape: no memory to fuse %s", text);
-    return made == NULL ? NULL : memcpy(made, text, size);
-}
-
 static void copy_fused(gn_tape *to, const gn_tape *t, const bool *trained, const gn_table *table)
 {
     for (; to->values < t->values; to->values++) {
         to->value[to->values] = t->value[to->values];
-        to->value[to->values].name = copy(to, t->value[to->values].name);
+        to->value[to->values].name = gn_tape_text(to, t->value[to->values].name);
         to->value[to->values].producer = GN_NONE;
     }
     for (; to->stages < t->stages; to->stages++)
-        to->stage[to->stages] = copy(to, t->stage[to->stages]);
+        to->stage[to->stages] = gn_tape_text(to, t->stage[to->stages]);
     for (int k = 0; k < t->records; to->records++) {
         gn_record *r = &to->record[to->records];
         *r = longest(t, trained, table, k);
-        r->name = copy(to, r->name);
+        r->name = gn_tape_text(to, r->name);
         for (int j = 0; j < r->nout; j++)
             to->value[r->out[j]].producer = to->records;
         k += r->op->parts > 0 ? r->op->parts : 1;

@@ -13,6 +13,7 @@ typedef struct bound {
     bool backward;   /* has a gradient to pass on */
     uint32_t wanted; /* GN_IN(i): the gradient of input i is wanted */
     uint32_t add;    /* bit i: and this contribution is not the first */
+    void *kept;      /* what the row made of the parameters; NULL: nothing */
 } bound;
 
 struct gn_program {
@@ -168,11 +169,31 @@ void gn_program_destroy(gn_program *p)
 {
     if (p == NULL)
         return;
+    for (int k = 0; p->bound != NULL && k < gn_tape_records(p->tape); k++)
+        free(p->bound[k].kept);
     gn_tape_destroy(p->fused);
     free(p->shape);
     free(p->has_grad);
     free(p->bound);
     free(p);
+}
+
+gn_status gn_program_keep(gn_program *p, const gn_store *store, gn_err *err)
+{
+    for (int k = 0; k < gn_tape_records(p->tape); k++) {
+        const gn_record *r = gn_tape_record_at(p->tape, k);
+        bound *b = &p->bound[k];
+        if (b->row->keep == NULL)
+            continue;
+        gn_call call = describe(p, k, GN_FORWARD);
+        for (int i = 0; i < r->nin; i++)
+            call.in[i].data = gn_store_data(store, r->in[i]);
+        if (b->kept == NULL) b->kept = gn_aligned(b->row->keep(&call, NULL));
+        if (b->kept == NULL)
+            return gn_fail(err, GN_E_NOMEM, "program: no memory to keep the weights of %s", r->name);
+        b->row->keep(&call, b->kept);
+    }
+    return GN_OK;
 }
 
 /* --- Reading ------------------------------------------------------------------------------- */
@@ -212,6 +233,7 @@ void gn_program_run(const gn_program *p, int record, gn_pass pass, gn_places pla
     const bound *b = &p->bound[record];
     gn_call call = describe(p, record, pass);
     call.work = work;
+    call.kept = b->kept;
     for (int i = 0; i < r->nin; i++) {
         call.in[i].data = places.data[r->in[i]];
         if (pass == GN_BACKWARD && (b->wanted & GN_IN(i)) != 0)

@@ -41,7 +41,7 @@ static bool broken(const gn_tape *tape)
     return tape->mistake.status != GN_OK;
 }
 
-static char *copy_text(gn_tape *tape, const char *text)
+char *gn_tape_text(gn_tape *tape, const char *text)
 {
     const size_t size = strlen(text) + 1;
     char *copy = malloc(size);
@@ -75,7 +75,7 @@ static gn_value new_value(gn_tape *tape, const char *name, gn_value_info info)
     if (list == NULL)
         return GN_NONE;
     tape->value = list;
-    info.name = copy_text(tape, name);
+    info.name = gn_tape_text(tape, name);
     if (info.name == NULL)
         return GN_NONE;
     tape->value[tape->values] = info;
@@ -111,7 +111,7 @@ void gn_tape_stage(gn_tape *tape, const char *name)
     if (list == NULL)
         return;
     tape->stage = list;
-    tape->stage[tape->stages] = copy_text(tape, name);
+    tape->stage[tape->stages] = gn_tape_text(tape, name);
     if (tape->stage[tape->stages] != NULL)
         tape->stages++;
 }
@@ -203,7 +203,7 @@ gn_value gn_tape_record(gn_tape *tape, const gn_table *table, const char *op, co
     }
 
     gn_record record = {.op = row->op, .attr = attr, .nin = nin, .nout = row->op->nout,
-                        .stage = tape->stages - 1, .name = copy_text(tape, name)};
+                        .stage = tape->stages - 1, .name = gn_tape_text(tape, name)};
     memcpy(record.in, in, (size_t)nin * sizeof *in);
     void *list = grown(tape, tape->record, tape->records, sizeof *tape->record);
     if (list != NULL) {

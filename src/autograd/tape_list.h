@@ -14,4 +14,7 @@ struct gn_tape {
     gn_err mistake; /* the first one; status GN_OK: none yet */
 };
 
+/* A copy of a text that the tape will own.  NULL: no memory, and the tape remembers. */
+char *gn_tape_text(gn_tape *tape, const char *text);
+
 #endif

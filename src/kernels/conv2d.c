@@ -14,8 +14,9 @@
 
 typedef struct chains {
     float *y;
-    source from;             /* what is summed: `inner` channels */
-    float *panels, *buffers; /* workspace: packed weights, a source's buffer a thread */
+    source from; /* what is summed: `inner` channels */
+    const float *panels;
+    float *buffers; /* workspace: a source's buffer a thread */
     size_t N, outer, K;
     bool add;
 } chains;

@@ -50,16 +50,27 @@ static source span_source(const gn_call *c, const span *s, float *work)
     return from;
 }
 
+/* The weights in panels, as forward wants them. */
+static size_t span_keep(const gn_call *c, void *to)
+{
+    const span s = span_of(c);
+    if (to != NULL)
+        pack_panels(to, c->in[s.weight].data, s.O, s.C, s.C * s.K * s.K, s.K * s.K, s.K * s.K,
+                    false);
+    return panels_size(s.C, s.O, s.K) * sizeof(float);
+}
+
 static void span_forward(const gn_call *c)
 {
     const span s = span_of(c);
     float *panels = (float *)c->work + rows_size(&s);
     if (s.norm && c->pass == GN_FORWARD)
         bn_normalisers(c, map_of(c->in[0].shape));
-    const chains all = {c->out[0].data, span_source(c, &s, c->work), panels,
-                        panels + panels_size(s.C, s.O, s.K), s.N, s.O, s.K, false};
-    pack_panels(panels, c->in[s.weight].data, s.O, s.C, s.C * s.K * s.K, s.K * s.K, s.K * s.K,
-                false);
+    if (c->kept == NULL)
+        span_keep(c, panels);
+    const chains all = {c->out[0].data, span_source(c, &s, c->work),
+                        c->kept != NULL ? c->kept : panels, panels + panels_size(s.C, s.O, s.K),
+                        s.N, s.O, s.K, false};
     chains_run(&all);
 }
 
@@ -97,10 +108,9 @@ static void view_back(float *d, const source *from, size_t n, float *leaf)
 typedef struct way_back {
     chains conv;
     source from;
-    const float *flipped;      /* the depthwise weights for its input gradient */
-    float *leaves, *tap_leaves; /* sums inside the images: of batch norm, of dW of the taps */
-    float *images;              /* for each thread a gradient of the depthwise output, and a frame */
-    float *dx;
+    const float *flipped;            /* the depthwise weights for its input gradient */
+    float *leaves, *tap_leaves, *dx; /* sums inside the images: batch norm's, dW of the taps */
+    float *images; /* for each thread a gradient of the depthwise output, and a frame */
     bool add;
 } way_back;
 
@@ -132,16 +142,15 @@ static void images_back(const way_back *b, const span *s)
 {
     const size_t squares = s->H * s->W, size = source_size(&b->conv.from, s->K / 2);
     const size_t panels = units_of(s->C, COLS);
-    const source x = {.H = s->H, .W = s->W, .C = s->C};
 #pragma omp parallel for schedule(dynamic)
     for (size_t n = 0; n < s->N; n++) {
         float *buffer = b->conv.buffers + (size_t)gn_thread_index() * size;
         float *image = b->images + (size_t)gn_thread_index() * images_size(s);
         float *dx = b->dx == NULL ? NULL : b->dx + n * squares * s->C;
-        const float *dy = source_rows(&b->conv.from, buffer, s->K / 2, n, 0, s->H);
-        chains_rows(&b->conv, s->taps > 0 ? image : dx, dy, squares, 0, panels);
+        chains_rows(&b->conv, s->taps > 0 ? image : dx,
+                    source_rows(&b->conv.from, buffer, s->K / 2, n, 0, s->H), squares, 0, panels);
         if (s->taps > 0)
-            taps_back(b, image, image + frame_size(&x, 0), dx, n);
+            taps_back(b, image, image + frame_size(&b->from, 0), dx, n);
         if (s->norm)
             view_back(dx, &b->from, n, b->leaves + 2 * n * s->C);
     }
@@ -150,10 +159,10 @@ static void images_back(const way_back *b, const span *s)
 static void span_input_gradient(const gn_call *c, const span *s, source from, float *work)
 {
     const size_t taps = s->taps > 0 ? round_up(TAPS * taps_width(s->C), 16) : 0;
-    float *coef = work, *leaves = coef + round_up(3 * s->C, 16);
-    float *tap_leaves = leaves + round_up(2 * s->N * s->C, 16), *flipped = tap_leaves + s->N * taps;
-    float *panels = flipped + taps;
-    way_back b = {.conv = span_back(c, s, panels), .from = from, .flipped = flipped,
+    float *coef = work, *leaves = coef + (s->norm ? round_up(3 * s->C, 16) : 0);
+    float *tap_leaves = leaves + (s->norm ? round_up(2 * s->N * s->C, 16) : 0);
+    float *flipped = tap_leaves + s->N * taps;
+    way_back b = {.conv = span_back(c, s, flipped + taps), .from = from, .flipped = flipped,
                   .leaves = leaves, .dx = c->din[0].data, .add = adds(c, 0)};
     b.images = b.conv.buffers + (size_t)c->threads * source_size(&b.conv.from, s->K / 2);
     if (s->taps > 0) {
@@ -200,11 +209,9 @@ static size_t span_work(const gn_call *c)
         const size_t run = panels_size(s.C, s.O, s.K) + T * source_size(&from, s.K / 2);
         return larger((rows + run) * sizeof(float), s.norm ? bn_work(c) : 0);
     }
-    const size_t sums_of_rows = !s.norm && s.taps == 0 ? 0
-                                                       : round_up(3 * s.C, 16) +
-                                                             round_up(2 * s.N * s.C, 16);
     const size_t taps = s.taps > 0 ? (s.N + 1) * round_up(TAPS * taps_width(s.C), 16) : 0;
-    const size_t input = sums_of_rows + taps + panels_size(s.O, s.C, s.K) +
+    const size_t norm = s.norm ? round_up(3 * s.C, 16) + round_up(2 * s.N * s.C, 16) : 0;
+    const size_t input = norm + taps + panels_size(s.O, s.C, s.K) +
                          T * (source_size(&dy, s.K / 2) + images_size(&s));
     const sums all = sums_of(c, from);
     const size_t weight = s.K <= 3 ? sums_size(&all, T) : T * s.N;
@@ -234,9 +241,9 @@ static size_t span_terms(const gn_call *c)
     return larger(s.K * s.K * larger(s.C, s.O), s.N * s.H * s.W);
 }
 
-static const gn_row conv2d_fast_row = {
-    .op = &conv2d_op, .forward = span_forward, .backward = span_backward, .work = span_work,
-};
+#define SPAN_RUN \
+    .forward = span_forward, .backward = span_backward, .work = span_work, .keep = span_keep
+static const gn_row conv2d_fast_row = {.op = &conv2d_op, SPAN_RUN};
 
 #define NORM_PINNED (GN_OUT(BN_MEAN) | GN_OUT(BN_M2) | GN_OUT(BN_INV))
 #define NORM_READS                                                                                \
@@ -252,9 +259,7 @@ static const gn_op norm_conv_op = {
     .shape = span_shape, .terms = span_terms, .part = norm_conv_parts, .parts = 3,
     .last = GN_IN(BN_X),
 };
-static const gn_row norm_conv_row = {
-    .op = &norm_conv_op, .forward = span_forward, .backward = span_backward, .work = span_work,
-};
+static const gn_row norm_conv_row = {.op = &norm_conv_op, SPAN_RUN};
 
 /* A separable block's convolutions: the first, and the second with what stands before it. */
 static const gn_part separable_parts[] = {
@@ -264,9 +269,7 @@ static const gn_op separable_op = {
     .reads = GN_IN(0) | GN_IN(1) | GN_IN(2), .shape = span_shape, .terms = span_terms,
     .part = separable_parts, .parts = 2,
 };
-static const gn_row separable_row = {
-    .op = &separable_op, .forward = span_forward, .backward = span_backward, .work = span_work,
-};
+static const gn_row separable_row = {.op = &separable_op, SPAN_RUN};
 
 static const gn_part norm_separable_parts[] = {
     {"batch_norm", {GN_OUTSIDE, GN_OUTSIDE}}, {"relu", {0}},
@@ -277,7 +280,4 @@ static const gn_op norm_separable_op = {
     .shape = span_shape, .terms = span_terms, .part = norm_separable_parts, .parts = 4,
     .last = GN_IN(BN_X),
 };
-static const gn_row norm_separable_row = {
-    .op = &norm_separable_op, .forward = span_forward, .backward = span_backward,
-    .work = span_work,
-};
+static const gn_row norm_separable_row = {.op = &norm_separable_op, SPAN_RUN};

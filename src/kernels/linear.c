@@ -19,7 +19,8 @@ enum { LINEAR_LEVELS = 32 };
 /* out[i,j] = chain over k of rows[i,k] * cols[j,k], which lies at y[i * i_step + j * j_step]. */
 typedef struct product {
     const float *rows, *cols, *row_bias, *col_bias;
-    float *y, *panels;
+    float *y;
+    const float *panels;
     size_t I, J, K, i_step, j_step;
 } product;
 
@@ -75,17 +76,28 @@ static void product_run(const product *p)
     }
 }
 
+static size_t linear_fast_keep(const gn_call *c, void *to)
+{
+    const size_t O = c->in[1].shape.dim[0], K = c->in[1].shape.dim[1];
+    if (to != NULL)
+        pack_panels(to, c->in[1].data, O, K, K, 1, 1, false);
+    return K * round_up(O, COLS) * sizeof(float);
+}
+
 static void linear_fast_forward(const gn_call *c)
 {
     const size_t N = c->in[0].shape.dim[0], K = c->in[0].shape.dim[1], O = c->in[1].shape.dim[0];
     const float *x = c->in[0].data, *weight = c->in[1].data;
     const float *bias = c->nin > 2 ? c->in[2].data : NULL;
     product p;
-    if (weight_in_panels(N, O))
+    if (c->kept != NULL || weight_in_panels(N, O))
         p = (product){x, weight, NULL, bias, c->out[0].data, c->work, N, O, K, O, 1};
     else
         p = (product){weight, x, bias, NULL, c->out[0].data, c->work, O, N, K, 1, O};
-    pack_panels(p.panels, p.cols, p.J, K, K, 1, 1, false);
+    if (c->kept != NULL)
+        p.panels = c->kept;
+    else
+        pack_panels(c->work, p.cols, p.J, K, K, 1, 1, false);
     product_run(&p);
 }
 
@@ -176,5 +188,5 @@ static size_t linear_fast_work(const gn_call *c)
 
 static const gn_row linear_fast_row = {
     .op = &linear_op, .forward = linear_fast_forward, .backward = linear_fast_backward,
-    .work = linear_fast_work,
+    .work = linear_fast_work, .keep = linear_fast_keep,
 };
