@@ -20,12 +20,22 @@ enum { TAIL_M = 4, TAIL_HIDDEN, TAIL_G };
 /* b of one square's channel j. */
 #define TAIL_NORM(x, j) fma_real((x) - mean[j], sc[j], beta[j])
 
-/* One small layer of the tail: y from x by W (NULL: element by element, in place). */
-static gn_call small_call(const gn_call *c, gn_tensor x, gn_tensor weight, gn_tensor y, void *work)
+/* The small layers: linear, relu, linear, sigmoid; relu and sigmoid in place. */
+static void small_layers(const gn_call *c, void *work, gn_call layer[4])
 {
-    return (gn_call){.nin = weight.data != NULL ? 2 : 1, .nout = 1, .in = {x, weight}, .out = {y},
-                     .pass = c->pass, .training = c->training, .threads = c->threads,
-                     .work = work};
+    static const int in[] = {TAIL_M, TAIL_HIDDEN, TAIL_HIDDEN, TAIL_G};
+    static const int out[] = {TAIL_HIDDEN, TAIL_HIDDEN, TAIL_G, TAIL_G};
+    for (int i = 0; i < 4; i++) {
+        const int weight = i == 0 ? TAIL_W1 : TAIL_W2;
+        layer[i] = (gn_call){.nin = 1, .nout = 1, .in = {c->out[in[i]]}, .out = {c->out[out[i]]},
+                             .pass = c->pass, .threads = c->threads, .work = work};
+        if (i % 2 == 0) {
+            layer[i].nin = 2;
+            layer[i].in[1] = c->in[weight];
+            layer[i].din[1] = c->din[weight];
+            layer[i].add = adds(c, weight) ? GN_IN(1) : 0;
+        }
+    }
 }
 
 static void tail_squeeze(const gn_call *c, map_size s, const float *sc)
@@ -49,15 +59,12 @@ static void tail_squeeze(const gn_call *c, map_size s, const float *sc)
 
 static void tail_excite(const gn_call *c, void *work)
 {
-    const gn_tensor m = c->out[TAIL_M], hidden = c->out[TAIL_HIDDEN], g = c->out[TAIL_G];
-    const gn_call first = small_call(c, m, c->in[TAIL_W1], hidden, work);
-    const gn_call relu = small_call(c, hidden, (gn_tensor){0}, hidden, NULL);
-    const gn_call second = small_call(c, hidden, c->in[TAIL_W2], g, work);
-    const gn_call gate = small_call(c, g, (gn_tensor){0}, g, NULL);
-    linear_fast_forward(&first);
-    relu_forward(&relu);
-    linear_fast_forward(&second);
-    sigmoid_forward(&gate);
+    gn_call layer[4];
+    small_layers(c, work, layer);
+    linear_fast_forward(&layer[0]);
+    relu_forward(&layer[1]);
+    linear_fast_forward(&layer[2]);
+    sigmoid_forward(&layer[3]);
 }
 
 static void tail_forward(const gn_call *c)
@@ -112,24 +119,16 @@ static void tail_gate_gradient(const gn_call *c, map_size s, const float *sc, fl
  * dg; dh is another [N][hidden]. */
 static void tail_excite_back(const gn_call *c, float *dg, float *dh, void *work)
 {
-    const gn_tensor m = c->out[TAIL_M], hidden = c->out[TAIL_HIDDEN], g = c->out[TAIL_G];
-    const gn_tensor dgate = {dg, g.shape}, dhidden = {dh, hidden.shape};
-    gn_call gate = small_call(c, g, (gn_tensor){0}, g, NULL);
-    gn_call second = small_call(c, hidden, c->in[TAIL_W2], g, work);
-    gn_call relu = small_call(c, hidden, (gn_tensor){0}, hidden, NULL);
-    gn_call first = small_call(c, m, c->in[TAIL_W1], hidden, work);
-    gate.dout = gate.din[0] = dgate;
-    second.dout = dgate;
-    second.din[0] = relu.dout = relu.din[0] = first.dout = dhidden;
-    first.din[0] = dgate;
-    second.din[1] = c->din[TAIL_W2];
-    second.add = adds(c, TAIL_W2) ? 2 : 0;
-    first.din[1] = c->din[TAIL_W1];
-    first.add = adds(c, TAIL_W1) ? 2 : 0;
-    sigmoid_backward(&gate);
-    linear_fast_backward(&second);
-    relu_backward(&relu);
-    linear_fast_backward(&first);
+    gn_call layer[4];
+    small_layers(c, work, layer);
+    layer[3].dout = layer[3].din[0] = layer[2].dout = layer[0].din[0] =
+        (gn_tensor){dg, c->out[TAIL_G].shape};
+    layer[2].din[0] = layer[1].dout = layer[1].din[0] = layer[0].dout =
+        (gn_tensor){dh, c->out[TAIL_HIDDEN].shape};
+    sigmoid_backward(&layer[3]);
+    linear_fast_backward(&layer[2]);
+    relu_backward(&layer[1]);
+    linear_fast_backward(&layer[0]);
 }
 
 /* db, where dx will lie, and batch norm's sums of it. */
@@ -177,14 +176,9 @@ static size_t tail_work(const gn_call *c)
 {
     const map_size s = map_of(c->in[BN_X].shape);
     const size_t hidden = c->in[TAIL_W1].shape.dim[0], C = s.C;
-    const gn_tensor m = {NULL, gn_shape_of(2, s.N, C, 0, 0)};
-    const gn_tensor h = {NULL, gn_shape_of(2, s.N, hidden, 0, 0)};
-    gn_call first = {.nin = 2, .nout = 1, .in = {m, c->in[TAIL_W1]}, .out = {h},
-                     .pass = c->pass, .threads = c->threads};
-    gn_call second = first;
-    second.in[0] = h;
-    second.in[1] = c->in[TAIL_W2];
-    const size_t small = larger(linear_fast_work(&first), linear_fast_work(&second));
+    gn_call layer[4];
+    small_layers(c, NULL, layer);
+    const size_t small = larger(linear_fast_work(&layer[0]), linear_fast_work(&layer[2]));
     if (c->pass != GN_BACKWARD)
         return larger(round_up(C, 16) * sizeof(float) + small, bn_work(c));
     return (round_up(3 * C, 16) + round_up(2 * s.N * C, 16) + round_up(s.N * C, 16) +

@@ -27,20 +27,18 @@ static size_t panels_size(size_t inner, size_t outer, size_t K)
 }
 
 /* The chains of ROWS squares, whose first taps are at a[], with one panel. */
-static void chains_tile(float out[TILE], const float *const a[ROWS], const float *panel,
-                        size_t inner, size_t K, size_t line)
+static inline void chains_tile(tile *acc, const float *const a[ROWS], const float *panel,
+                               size_t inner, size_t K, size_t line)
 {
-    tile acc;
-    tile_zero(&acc);
+    tile_zero(acc);
     for (size_t kh = 0; kh < K; kh++)
         for (size_t kw = 0; kw < K; kw++, panel += inner * COLS) {
             const float *tap[ROWS];
 #pragma GCC unroll 16
             for (int r = 0; r < ROWS; r++)
                 tap[r] = a[r] + kh * line + kw * inner;
-            tile_rows(&acc, tap, panel, inner);
+            tile_rows(acc, tap, panel, inner);
         }
-    tile_store(out, &acc);
 }
 
 /* One panel over `squares` squares of framed rows (of rows as they lie if K is 1).  y is the first
@@ -53,7 +51,7 @@ static void chains_panel(const chains *c, float *y, const float *rows, const flo
     size_t w = 0;
     for (size_t s = 0; s < squares; s += ROWS) {
         const float *a[ROWS];
-        float out[TILE];
+        tile acc;
         for (size_t r = 0; r < ROWS; r++) {
             a[r] = rows;
             if (s + r + 1 < squares) { /* the tile's tail repeats the last square */
@@ -66,8 +64,8 @@ static void chains_panel(const chains *c, float *y, const float *rows, const flo
         }
         const size_t there = lesser(squares - s, ROWS);
         expect_tile(y + s * c->outer, there, c->outer);
-        chains_tile(out, a, panel, C, c->K, line);
-        put_tile(y + s * c->outer, out, there, cols, c->outer, c->add);
+        chains_tile(&acc, a, panel, C, c->K, line);
+        tile_put(y + s * c->outer, &acc, there, cols, c->outer, c->add);
     }
 }
 
@@ -85,35 +83,31 @@ static void chains_rows(const chains *c, float *y, const float *rows, size_t squ
         }
 }
 
-enum { PIECES = 32 }; /* of work that a thread gets at least */
+enum { PIECES = 24 }; /* of work that a thread gets at least */
 
-/* All chains.  A piece of work is an image; where there are few of them for the threads, some of
- * its panels, and a band of its rows (only that where the band costs a depthwise convolution).
- * Dynamic, because one slow core would hold up all others (measured: half the speed on two cores,
- * one of which had other work). */
+/* All chains.  A piece of work is an image or a band of its rows, which a thread frames just
+ * before.  Where there are no more images than threads, the team frames them together, and a piece
+ * is one panel over a band.  Dynamic, because one slow core would hold up all others (measured:
+ * half the speed on two cores, one of which had other work). */
 static void chains_run(const chains *c)
 {
     const size_t T = (size_t)gn_threads_available(), H = c->from.H, P = c->K / 2;
     const size_t panels = units_of(c->outer, COLS), size = source_size(&c->from, P);
-    const size_t wanted = units_of(PIECES * T, c->N);
-    const size_t groups = c->from.taps != NULL ? 1 : lesser(wanted, panels);
-    const size_t height = units_of(H, lesser(units_of(wanted, groups), H));
-    const size_t bands = units_of(H, height), each = units_of(panels, groups);
-#pragma omp parallel
-    {
-        const float *rows = NULL;
-        size_t held = c->N * bands;
-#pragma omp for schedule(dynamic)
-        for (size_t i = 0; i < c->N * bands * groups; i++) {
-            const size_t band = i / groups, n = band / bands, first = band % bands * height;
-            const size_t end = lesser(first + height, H), p = i % groups * each;
-            float *buffer = c->buffers + (size_t)gn_thread_index() * size;
-            if (band != held)
-                rows = source_rows(&c->from, buffer, P, n, first, end);
-            held = band;
-            chains_rows(c, c->y + (n * H + first) * c->from.W * c->outer, rows,
-                        (end - first) * c->from.W, p, lesser(p + each, panels));
-        }
+    const bool together = c->N <= T;
+    const size_t groups = together ? panels : 1, bands = units_of(PIECES * T, c->N * groups);
+    const size_t least = together ? 1 : 4, height = larger(units_of(H, bands), lesser(least, H));
+    const size_t steps = units_of(H, height), each = units_of(panels, groups);
+    if (together)
+        source_team(&c->from, c->buffers, P, c->N);
+#pragma omp parallel for schedule(dynamic)
+    for (size_t i = 0; i < c->N * groups * steps; i++) {
+        const size_t n = i / steps / groups, p = i / steps % groups * each;
+        const size_t first = i % steps * height, end = lesser(first + height, H);
+        float *mine = c->buffers + (size_t)gn_thread_index() * size;
+        const float *rows = together ? source_made(&c->from, c->buffers, P, n, first)
+                                     : source_rows(&c->from, mine, P, n, first, end);
+        chains_rows(c, c->y + (n * H + first) * c->from.W * c->outer, rows,
+                    (end - first) * c->from.W, p, p + each);
     }
 }
 

@@ -78,7 +78,9 @@ static void drain(const sums *s, const tree *sum, size_t o, size_t c, size_t t)
 {
     const size_t KK = s->K * s->K;
     float out[TILE];
-    tree_drain(sum, out, s->N);
+    tile acc;
+    tree_drain(sum, &acc, s->N);
+    tile_store(out, &acc);
     for (size_t r = 0; r < ROWS && c + r < s->C; r++)
         for (size_t j = 0; j < COLS && o + j < s->O; j++) {
             float *to = s->dweight + ((o + j) * s->C + c + r) * KK + t;

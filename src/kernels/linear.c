@@ -114,21 +114,19 @@ static void linear_fast_input_gradient(const gn_call *c)
         for (size_t n = 0; n < N; n += ROWS) {
             const size_t rows = N - n < ROWS ? N - n : ROWS;
             const float *a[ROWS];
-            float out[TILE];
             tile acc;
             for (size_t r = 0; r < ROWS; r++)
                 a[r] = dy + (r < rows ? n + r : n) * O;
             expect_tile(dx + n * K + k, rows, K);
             tile_zero(&acc);
             tile_rows(&acc, a, panel, O);
-            tile_store(out, &acc);
-            put_tile(dx + n * K + k, out, rows, cols, K, adds(c, 0));
+            tile_put(dx + n * K + k, &acc, rows, cols, K, adds(c, 0));
         }
     }
 }
 
 /* One tile of dW: the tree over leaves of LINEAR_LEAF images. */
-static void weight_tile(float out[TILE], const float *dy, const float *x, size_t N)
+static void weight_tile(tile *sum, const float *dy, const float *x, size_t N)
 {
     float node[LINEAR_LEVELS][TILE];
     const tree t = {node[0], node[HOT_LEVELS], TILE, TILE};
@@ -138,7 +136,7 @@ static void weight_tile(float out[TILE], const float *dy, const float *x, size_t
         tile_panel(&acc, dy + n * ROWS, x + n * COLS, N - n < LINEAR_LEAF ? N - n : LINEAR_LEAF);
         tree_join(&t, &acc, n / LINEAR_LEAF);
     }
-    tree_drain(&t, out, units_of(N, LINEAR_LEAF));
+    tree_drain(&t, sum, units_of(N, LINEAR_LEAF));
 }
 
 static void linear_fast_weight_gradient(const gn_call *c)
@@ -157,10 +155,10 @@ static void linear_fast_weight_gradient(const gn_call *c)
         split_columns(panel, x, N, K, k, COLS);
         for (size_t o = 0; o < O; o += ROWS) {
             const size_t rows = O - o < ROWS ? O - o : ROWS;
-            float out[TILE];
+            tile sum;
             expect_tile(dweight + o * K + k, rows, K);
-            weight_tile(out, panels + o * N, panel, N);
-            put_tile(dweight + o * K + k, out, rows, cols, K, adds(c, 1));
+            weight_tile(&sum, panels + o * N, panel, N);
+            tile_put(dweight + o * K + k, &sum, rows, cols, K, adds(c, 1));
         }
     }
 }

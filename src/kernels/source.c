@@ -48,20 +48,24 @@ static inline void view_squares(float *to, const source *s, const float *from, s
         }
 }
 
-/* Rows first - P to end + P - 1 of image n, seen through the view, in a frame of zeros. */
+/* Line k of image n in its frame of zeros, row k - P of the board, seen through the view. */
+static void frame_line(float *to, const source *s, size_t P, size_t n, size_t k)
+{
+    const size_t side = P * s->C, run = s->W * s->C, h = k - P; /* wraps where outside */
+    if (h >= s->H) {
+        memset(to, 0, (run + 2 * side) * sizeof *to);
+        return;
+    }
+    memset(to, 0, side * sizeof *to);
+    view_squares(to + side, s, s->x + (n * s->H + h) * run, s->W);
+    memset(to + side + run, 0, side * sizeof *to);
+}
+
+/* What a convolution of padding P sees of rows `first` to end - 1. */
 static void frame_rows(float *frame, const source *s, size_t P, size_t n, size_t first, size_t end)
 {
-    const size_t line = (s->W + 2 * P) * s->C, side = P * s->C, run = s->W * s->C;
-    for (size_t k = 0; k < end - first + 2 * P; k++, frame += line) {
-        const size_t h = first + k - P; /* wraps where outside */
-        if (h >= s->H) {
-            memset(frame, 0, line * sizeof *frame);
-            continue;
-        }
-        memset(frame, 0, side * sizeof *frame);
-        view_squares(frame + side, s, s->x + (n * s->H + h) * run, s->W);
-        memset(frame + side + run, 0, side * sizeof *frame);
-    }
+    for (size_t k = first; k < end + 2 * P; k++, frame += (s->W + 2 * P) * s->C)
+        frame_line(frame, s, P, n, k);
 }
 
 static size_t frame_size(const source *s, size_t P)
@@ -153,4 +157,32 @@ static const float *source_rows(const source *s, float *buffer, size_t P, size_t
     frame_rows(buffer, s, 1, n, first, end);
     depthwise_rows(rows, buffer, s, end - first, false);
     return rows;
+}
+
+/* All rows of N images, made by the whole team, each image in a buffer. */
+static void source_team(const source *s, float *buffers, size_t P, size_t N)
+{
+    const size_t F = s->taps != NULL ? 1 : P, lines = s->H + 2 * F, line = (s->W + 2 * F) * s->C;
+    const size_t size = source_size(s, P), flat = frame_size(s, 1), run = s->W * s->C;
+#pragma omp parallel
+    {
+#pragma omp for schedule(static)
+        for (size_t i = 0; i < N * lines * (size > 0); i++)
+            frame_line(buffers + i / lines * size + i % lines * line, s, F, i / lines, i % lines);
+#pragma omp for schedule(static)
+        for (size_t i = 0; i < N * s->H * (s->taps != NULL); i++) {
+            float *frame = buffers + i / s->H * size;
+            depthwise_rows(frame + flat + i % s->H * run, frame + i % s->H * line, s, 1, false);
+        }
+    }
+}
+
+/* Where the team put rows from `first` on. */
+static const float *source_made(const source *s, const float *buffers, size_t P, size_t n,
+                                size_t first)
+{
+    if (source_lies(s, P))
+        return s->x + (n * s->H + first) * s->W * s->C;
+    return buffers + n * source_size(s, P) + (s->taps != NULL ? frame_size(s, 1) : 0) +
+           first * (s->W + 2 * P) * s->C;
 }

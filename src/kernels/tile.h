@@ -34,14 +34,17 @@ static inline void tile_load(tile *acc, const float *from)
             acc->row[r][v] = vec_load(from + r * COLS + v * LANES);
 }
 
-static inline void tile_store(float *to, const tile *acc)
+/* Rows `step` apart. */
+static inline void tile_store_rows(float *to, const tile *acc, size_t step)
 {
 #pragma GCC unroll 16
-    for (int r = 0; r < ROWS; r++)
+    for (size_t r = 0; r < ROWS; r++)
 #pragma GCC unroll 16
-        for (int v = 0; v < VECS; v++)
-            vec_store(to + r * COLS + v * LANES, acc->row[r][v]);
+        for (size_t v = 0; v < VECS; v++)
+            vec_store(to + r * step + v * LANES, acc->row[r][v]);
 }
+
+static inline void tile_store(float *to, const tile *acc) { tile_store_rows(to, acc, COLS); }
 
 /* acc = left + acc: a node of the batch tree. */
 static inline void tile_merge(tile *acc, const float *left)
@@ -114,17 +117,15 @@ static inline void tree_join(const tree *t, tile *leaf, size_t n)
 }
 
 /* The sum of n leaves: the nodes that are left, the 1 bits of n, merge from the smallest upward. */
-static void tree_drain(const tree *t, float out[TILE], size_t n)
+static void tree_drain(const tree *t, tile *acc, size_t n)
 {
     size_t level = 0;
-    tile acc;
     while ((n >> level & 1) == 0)
         level++;
-    tile_load(&acc, tree_node(t, level));
+    tile_load(acc, tree_node(t, level));
     for (level++; n >> level != 0; level++)
         if ((n >> level & 1) != 0)
-            tile_merge(&acc, tree_node(t, level));
-    tile_store(out, &acc);
+            tile_merge(acc, tree_node(t, level));
 }
 
 /* Transposes a matrix of `outer` x `inner` weights, so many floats apart, of KK taps each, into
@@ -158,17 +159,20 @@ static inline void expect_tile(const float *y, size_t rows, size_t step)
         __builtin_prefetch(y + r * step, 1);
 }
 
-/* Writes or adds the part of a tile that is there: `rows` rows, `step` apart, of `cols`. */
-static void put_tile(float *y, const float block[TILE], size_t rows, size_t cols, size_t step,
-                     bool add)
+/* Writes or adds the part of a tile that is there: `rows` rows, `step` apart, of `cols`.  A whole
+ * one goes straight from registers to y (a 1x1 convolution: .88 of the peak, .94 with it). */
+static inline void tile_put(float *y, const tile *acc, size_t rows, size_t cols, size_t step,
+                            bool add)
 {
-    for (size_t r = 0; r < rows; r++, y += step, block += COLS) {
-        if (cols == COLS && !add)
-            memcpy(y, block, COLS * sizeof *y);
-        else
-            for (size_t j = 0; j < cols; j++)
-                y[j] = accumulate(y[j], block[j], add);
+    float out[TILE];
+    if (rows == ROWS && cols == COLS && !add) {
+        tile_store_rows(y, acc, step);
+        return;
     }
+    tile_store(out, acc);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < cols; j++)
+            y[r * step + j] = accumulate(y[r * step + j], out[r * COLS + j], add);
 }
 
 /* Copies columns first .. first + width - 1 of a matrix of `columns` into a panel; +0 where there

@@ -87,7 +87,7 @@ static inline vec vec_fma(vec a, vec b, vec c)
  * compile the kernels once more with other numbers. */
 #ifndef GN_BLOCKS
 #define GN_BLOCKS ROWS = BEST_ROWS, VECS = BEST_VECS, TERMS = 256, ROW_TILES = 4, \
-                  SQUARE_TILES = 8, HOT_LEVELS = 3, UNITS = 9
+                  SQUARE_TILES = 4, HOT_LEVELS = 3, UNITS = 9
 #endif
 enum { GN_BLOCKS, COLS = VECS * LANES, TILE = ROWS * COLS };
 
