@@ -137,7 +137,7 @@ static void copy_fused(gn_tape *to, const gn_tape *t, const bool *trained, const
         r->name = copy(to, r->name);
         for (int j = 0; j < r->nout; j++)
             to->value[r->out[j]].producer = to->records;
-        k += r->op->parts > 0 ? r->op->parts : 1;
+        k += r->op == t->record[k].op ? 1 : r->op->parts; /* which may be a span already */
     }
 }
 
