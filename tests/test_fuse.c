@@ -132,7 +132,8 @@ static void expect(const char *what, const gn_table *table, int spans)
 typedef enum tail_change {
     AS_IT_IS, NORM_READ_LATER, GATE_READ_LATER, MEAN_NOT_PINNED, SUM_PINNED_FOR_HIDDEN, NORM_PINNED,
     SKIP_IS_X, SKIP_IS_NORM, SKIP_FIRST, SKIP_READ_LATER, X_READ_LATER, ONE_WEIGHT, BIAS, TWO_STAGES,
-    X_UNTRAINED, SKIP_UNTRAINED, ANOTHER_END, RECORD_BETWEEN, TAIL_CHANGES
+    X_UNTRAINED, SKIP_UNTRAINED, ANOTHER_END, RECORD_BETWEEN, OTHER_SCALED,
+    TAIL_CHANGES
 } tail_change;
 
 static void tail(tail_change is)
@@ -157,7 +158,8 @@ static void tail(tail_change is)
         gn_tape_pin(tape, pins[i]);
     if (is == TWO_STAGES)
         gn_tape_stage(tape, "second");
-    const gn_value scaled = gn_tape_channel_scale(tape, "scaled", b, gate);
+    const gn_value scaled = gn_tape_channel_scale(
+        tape, "scaled", is == OTHER_SCALED ? other : b, gate);
     const gn_value skip = is == SKIP_IS_X ? x : is == SKIP_IS_NORM ? b : other;
     const gn_value both = is == SKIP_FIRST ? gn_tape_add(tape, "add", skip, scaled)
                                            : gn_tape_add(tape, "add", scaled, skip);
@@ -191,7 +193,8 @@ typedef struct conv_case {
     const char *what;
     bool norm, taps, second; /* what stands before it; the same weights once more behind it */
     size_t taps_K, K;
-    enum { NOTHING, RELU_PINNED, RELU_LATE, TAPS_PINNED, TAPS_LATE, X_LATE, UNTRAINED, STAGE } change;
+    enum { NOTHING, RELU_PINNED, RELU_LATE, TAPS_PINNED, TAPS_LATE, X_LATE, UNTRAINED, STAGE,
+           ELSEWHERE } change;
     int spans;
 } conv_case;
 
@@ -215,6 +218,7 @@ static const conv_case conv_cases[] = {
     {"separable, no gradient to x", false, true, false, 3, 1, UNTRAINED, 1},
     {"norm separable, no gradient to x", true, true, false, 3, 1, UNTRAINED, 1}, /* the end */
     {"norm conv in two stages", true, false, false, 0, 3, STAGE, 0},
+    {"norm conv, relu of x itself", true, false, false, 0, 3, ELSEWHERE, 0},
     {"norm conv, weights of two", true, false, true, 0, 3, NOTHING, 2},
     {"separable, weights of two", false, true, true, 3, 1, NOTHING, 2},
     {"norm separable, weights of two", true, true, true, 3, 1, NOTHING, 2},
@@ -230,8 +234,9 @@ static gn_value conv_span(const conv_case *k, int number, gn_value x, gn_value t
         snprintf(name[i], sizeof name[i], "%s%d", what[i], number);
     if (k->change == X_LATE)
         *late = x;
+    const gn_value normed = k->norm ? norm(name[0], x) : x;
     if (k->norm)
-        x = gn_tape_relu(tape, name[1], norm(name[0], x));
+        x = gn_tape_relu(tape, name[1], k->change == ELSEWHERE ? x : normed);
     if (k->change == RELU_PINNED)
         gn_tape_pin(tape, x);
     if (k->change == RELU_LATE)
