@@ -189,7 +189,9 @@ $(BUILD)/tests/%.o: tests/%.c
 	$(Q)$(call compile,-O2) -Itests $(mpfr) -c $< -o $@
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.a
-	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcriterion -lm $(MPFR_LIB)
+	$(Q)$(LINK) -o $@ $^ $(WRAP) $(LIBS) -lcriterion -lm $(MPFR_LIB)
+
+$(BUILD)/tests/test_fuse: WRAP := -Wl,--wrap=malloc,--wrap=calloc  # to refuse memory
 
 # The rates of the judge, outside of the test runner.
 $(BUILD)/rates: $(BUILD)/tests/rates.o $(SUPPORT) $(BUILD)/libgomokunet.a

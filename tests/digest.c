@@ -1,7 +1,9 @@
 /* The digest: SHA-256 of everything that short training runs leave behind.
  *
- *     digest [TABLE [THREADS [POLICY]]]     fast, 3, block; the text is the same for all of them
- *     digest --tables                       the float tables that run here, a name a line
+ *     digest [TABLE [THREADS [POLICY [BINDING]]]]   fast, 3, block, both: the same text for all
+ *     digest --tables                               the float tables that run here, a name a line
+ *
+ * BINDING is fused or unfused (gn_program_fuse, gn_program_bind); both: every other step.
  *
  * Linked from the numeric core with nothing but (optional) OpenMP, no zlib, no libm, so that it can
  * be built wherever there is a C compiler.  The text must be the same for every compiler, flag,
@@ -28,6 +30,7 @@ typedef struct choice {
     const gn_table *table; /* of floats */
     const char *policy;
     int threads;
+    const char *binding;
 } choice;
 
 /* What is trained: every pair of block kind and number type, and the other optimiser. */
@@ -47,13 +50,20 @@ static const run runs[] = {
     {"double SGD", GN_SEPARABLE, true, GN_SGD},
 };
 
+/* The bindings: how a step is run. */
+static const struct binding {
+    const char *name;
+    gn_status (*bind)(gn_program **, const gn_tape *, const gn_table *, size_t, int, bool, gn_err *);
+} bindings[] = {{"fused", gn_program_fuse}, {"unfused", gn_program_bind}};
+enum { BINDINGS = sizeof bindings / sizeof *bindings };
+
 /* One network and what runs it. */
 typedef struct bench {
     gn_net net;
     gn_store *store;
-    gn_program *program;
+    gn_program *program[BINDINGS];
     gn_pool *pool;
-    gn_engine *engine;
+    gn_engine *engine[BINDINGS];
     gn_optimizer *optimizer;
 } bench;
 
@@ -66,12 +76,15 @@ static gn_status open_bench(bench *b, const run *r, const choice *with, gn_err *
     optimizer.kind = r->optimizer;
     gn_status st = gn_net_create(&b->net, &config, err);
     if (st == GN_OK) st = gn_net_schedule(&schedule, &b->net, with->policy, err);
-    if (st == GN_OK)
-        st = gn_program_bind(&b->program, b->net.tape, table, BATCH, with->threads, true, err);
     if (st == GN_OK) st = gn_store_create(&b->store, b->net.tape, table, true, err);
     if (st == GN_OK) st = gn_pool_create(&b->pool, err);
-    if (st == GN_OK)
-        st = gn_engine_create(&b->engine, b->program, &schedule, b->store, b->pool, err);
+    for (int i = 0; i < BINDINGS; i++) {
+        if (st == GN_OK)
+            st = bindings[i].bind(&b->program[i], b->net.tape, table, BATCH, with->threads, true,
+                                  err);
+        if (st == GN_OK)
+            st = gn_engine_create(&b->engine[i], b->program[i], &schedule, b->store, b->pool, err);
+    }
     if (st == GN_OK)
         st = gn_optimizer_create(&b->optimizer, b->net.tape, table, &optimizer, err);
     if (st == GN_OK) gn_store_init(b->store, 1);
@@ -81,9 +94,11 @@ static gn_status open_bench(bench *b, const run *r, const choice *with, gn_err *
 
 static void close_bench(bench *b)
 {
-    gn_engine_destroy(b->engine);
+    for (int i = 0; i < BINDINGS; i++) {
+        gn_engine_destroy(b->engine[i]);
+        gn_program_destroy(b->program[i]);
+    }
     gn_optimizer_destroy(b->optimizer);
-    gn_program_destroy(b->program);
     gn_store_destroy(b->store);
     gn_pool_destroy(b->pool);
     if (b->net.tape != NULL)
@@ -91,7 +106,7 @@ static void close_bench(bench *b)
 }
 
 /* Stones, a one-hot target and a result for each position: small integers. */
-static void feed(const bench *b, uint64_t step)
+static void feed(const bench *b, gn_engine *engine, uint64_t step)
 {
     static float planes[BATCH * CELLS * 5], policy[BATCH * CELLS], value[BATCH];
     memset(policy, 0, sizeof policy);
@@ -101,9 +116,9 @@ static void feed(const bench *b, uint64_t step)
         policy[n * CELLS + gn_random_below(2, STREAM + step, n, CELLS)] = 1;
         value[n] = (float)gn_random_below(3, STREAM + step, n, 3) - 1;
     }
-    gn_engine_feed(b->engine, b->net.planes, planes);
-    gn_engine_feed(b->engine, b->net.target_policy, policy);
-    gn_engine_feed(b->engine, b->net.target_value, value);
+    gn_engine_feed(engine, b->net.planes, planes);
+    gn_engine_feed(engine, b->net.target_policy, policy);
+    gn_engine_feed(engine, b->net.target_value, value);
 }
 
 /* Numbers are hashed in little-endian order. */
@@ -132,7 +147,7 @@ static const void *second(const bench *b, int v) { return gn_optimizer_moment(b-
 static void add_values(gn_sha256 *hash, const bench *b, gn_kind kind,
                        const void *(*array)(const bench *, int))
 {
-    const size_t elem = gn_program_table(b->program)->elem;
+    const size_t elem = gn_program_table(b->program[0])->elem;
     for (int v = 0; v < gn_tape_values(b->net.tape); v++) {
         const gn_value_info *info = gn_tape_value(b->net.tape, v);
         if (info->kind == kind && array(b, v) != NULL)
@@ -168,23 +183,34 @@ static void show_state(gn_sha256 *all, bench *b, const char *name)
     show(all, &hash, name, "optimiser state");
 }
 
-static gn_status train(gn_sha256 *all, bench *b, const char *name, gn_err *err)
+/* The binding that a step runs in. */
+static int binding_of(const choice *with, uint64_t step)
+{
+    for (int i = 0; i < BINDINGS; i++)
+        if (strcmp(with->binding, bindings[i].name) == 0)
+            return i;
+    return (int)(step % BINDINGS);
+}
+
+static gn_status train(gn_sha256 *all, bench *b, const char *name, const choice *with, gn_err *err)
 {
     gn_sha256 losses, gradients;
     gn_sha256_begin(&losses);
     gn_sha256_begin(&gradients);
     for (uint64_t step = 0; step < STEPS; step++) {
-        feed(b, step);
-        const gn_status st = gn_engine_run(b->engine, err);
+        const int i = binding_of(with, step);
+        gn_engine *engine = b->engine[i];
+        feed(b, engine, step);
+        const gn_status st = gn_engine_run(engine, err);
         if (st != GN_OK)
             return st;
-        const double numbers[4] = {gn_engine_read(b->engine, b->net.loss, 0),
-                                   gn_engine_read(b->engine, b->net.loss_policy, 0),
-                                   gn_engine_read(b->engine, b->net.loss_value, 0),
+        const double numbers[4] = {gn_engine_read(engine, b->net.loss, 0),
+                                   gn_engine_read(engine, b->net.loss_policy, 0),
+                                   gn_engine_read(engine, b->net.loss_value, 0),
                                    gn_optimizer_measure(b->optimizer, b->store)};
         add_numbers(&losses, numbers, 4, sizeof *numbers);
         add_values(&gradients, b, GN_PARAM, gradient);
-        gn_running_update(b->engine, b->store, b->program, false);
+        gn_running_update(engine, b->store, b->program[i], false);
         gn_optimizer_step(b->optimizer, b->store, 1e-3);
     }
     show(all, &losses, name, "losses");
@@ -227,7 +253,7 @@ int main(int argc, char **argv)
     if (strcmp(name, "--tables") == 0)
         return show_tables();
     const choice with = {gn_table_named(name), argc > 3 ? argv[3] : "block",
-                         argc > 2 ? atoi(argv[2]) : 3};
+                         argc > 2 ? atoi(argv[2]) : 3, argc > 4 ? argv[4] : "both"};
     gn_err err;
     if (with.table == NULL || with.table->elem != sizeof(float))
         return fail(name, "no float table of that name here", 2);
@@ -240,7 +266,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         bench b = {.store = NULL};
         gn_status st = open_bench(&b, &runs[i], &with, &err);
-        if (st == GN_OK) st = train(&all, &b, runs[i].name, &err);
+        if (st == GN_OK) st = train(&all, &b, runs[i].name, &with, &err);
         close_bench(&b);
         if (st != GN_OK)
             return fail(runs[i].name, err.text, 1);

@@ -173,25 +173,40 @@ Test(report, flops_and_bytes_are_those_counted_by_hand)
     enum { STEPS = 3, N = 8, HW = 25, C = 4 };
     cr_assert_eq(gomokunet("train " TINY " --use-checkpoint --steps 3 --eval-fraction 0 --profile "
                            "--json --out run"), 0, "%s", shell_err);
-    HAS(shell_err, "profile: 3 steps", "GFLOP/s", "GB/s", "conv2d 3x3", "recompute", "other",
+    HAS(shell_err, "profile: 3 steps", "GFLOP/s", "GB/s", "conv2d 3x3", "norm SE add relu",
+        "recompute", "other",
         "the step");
     const char *json = strstr(shell_out, "{\"profile\":");
     cr_assert_not_null(json, "%s", shell_out);
     cr_assert_eq(json_member(json, "steps"), STEPS);
-    /* The stem's convolution from 5 planes, and two in each of two blocks. */
-    const double stem = 2.0 * N * HW * C * 5 * 9, block = 2.0 * N * HW * C * C * 9;
-    cr_assert_eq(of_row(json, "conv2d 3x3", "forward", "calls"), 5 * STEPS);
-    cr_assert_eq(of_row(json, "conv2d 3x3", "forward", "flops"), STEPS * (stem + 4 * block));
+    /* The stem's convolution from 5 planes, and two in each of two blocks, the second of which is
+     * the end of a span. */
+    static const char middle[] = "batch_norm relu conv2d";
+    static const char tail[] = "batch_norm squeeze_excite add relu";
+    const double map = N * HW * C, stem = 2 * map * 5 * 9, block = 2 * map * C * 9;
+    cr_assert_eq(of_row(json, "conv2d 3x3", "forward", "calls"), 3 * STEPS);
+    cr_assert_eq(of_row(json, "conv2d 3x3", "forward", "flops"), STEPS * (stem + 2 * block));
+    cr_assert_eq(of_row(json, middle, "forward", "flops"), STEPS * 2 * (8 * map + block));
     /* Backward is twice that, but the planes want no gradient; the gradient of each block's input
      * is there already, from the skip, and is added to. */
     cr_assert_eq(of_row(json, "conv2d 3x3", "backward", "flops"),
-                 STEPS * (stem + 8 * block + 2 * N * HW * C));
+                 STEPS * (stem + 4 * block + 2 * map));
+    cr_assert_eq(of_row(json, middle, "backward", "flops"), STEPS * 2 * (9 * map + 2 * block));
     /* A recompute has its statistics: it only applies them. */
-    cr_assert_eq(of_row(json, "batch_norm", "recompute", "flops"),
-                 3.0 * N * HW * C * of_row(json, "batch_norm", "recompute", "calls"));
+    cr_assert_eq(of_row(json, middle, "recompute", "flops"),
+                 (3 * map + block) * of_row(json, middle, "recompute", "calls"));
+    /* Batch norm, mean, scale and add; two linear layers by way of one neuron, and a sigmoid. */
+    cr_assert_eq(of_row(json, tail, "forward", "flops"),
+                 STEPS * 2 * ((8 + 1 + 1 + 1) * map + (2 + 2 + 3) * N * C));
+    cr_assert_eq(of_row(json, tail, "backward", "flops"),
+                 STEPS * 2 * ((9 + 0 + 3 + 0) * map + (4 + 4 + 3) * N * C));
     cr_assert_eq(of_row(json, "conv2d 3x3", "forward", "bytes"),
-                 4.0 * STEPS * (N * HW * 5 + C * 5 * 9 + N * HW * C +
-                                4.0 * (2.0 * N * HW * C + C * C * 9)));
+                 4.0 * STEPS * (N * HW * 5 + C * 5 * 9 + map + 2 * (2 * map + C * C * 9)));
+    /* A span moves its ends: x and y, seven rows of channels, the weights; backward x, dy and dx. */
+    cr_assert_eq(of_row(json, middle, "forward", "bytes"),
+                 4.0 * STEPS * 2 * (2 * map + (4 + 3) * C + C * C * 9));
+    cr_assert_eq(of_row(json, middle, "backward", "bytes"),
+                 4.0 * STEPS * 2 * (3 * map + (4 + 2) * C + 2 * C * C * 9));
     /* tanh backward: dout and y read, the gradient written; 8 values. */
     cr_assert_eq(of_row(json, "tanh", "backward", "bytes"), 4.0 * STEPS * 3 * N);
     cr_assert_eq(of_row(json, "batch", "data", "calls"), STEPS);

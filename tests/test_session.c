@@ -201,6 +201,26 @@ Test(session, the_first_bad_tensor_is_named)
     }
 }
 
+/* What overflows is computed inside a span, where it is never stored. */
+Test(session, a_bad_tensor_inside_a_span_is_named)
+{
+    static const char *const scales[] = {"blocks.1.conv1.bn.weight", "blocks.0.conv2.bn.weight"};
+    static const char *const policies[] = {"none", "block"};
+    for (int i = 0; i < 4; i++) {
+        course c;
+        course_open(&c, policies[i % 2]);
+        float *x = data_of(&c, scales[i / 2]), old = *x;
+        char part[96];
+        snprintf(part, sizeof part, "that is not finite is %s", scales[i / 2]);
+        *strstr(part, ".weight") = '\0';
+        *x = 3e38f;
+        step_fails(&c, part);
+        *x = old;
+        step(&c, 0.01);
+        course_close(&c);
+    }
+}
+
 Test(session, bad_input_and_overflow_are_named)
 {
     course c;

@@ -138,8 +138,9 @@ static void run_op(page_example *e, const struct op_names *names, const gn_table
         shape[nin] = page_find(e, names->in[nin])->shape;
         nin++;
     }
-    const bool training = nin != GN_MAX_IN; /* without running statistics */
-    for (; strcmp(e->op, "batch_norm") == 0 && nin < GN_MAX_IN; nin++)
+    enum { NORM_INPUTS = 5 };
+    const bool training = nin != NORM_INPUTS; /* without running statistics */
+    for (; strcmp(e->op, "batch_norm") == 0 && nin < NORM_INPUTS; nin++)
         shape[nin] = shape[1];
     op_run r = op_open(table, e->op, nin, shape);
     for (int i = 0; i < nin; i++)

@@ -67,12 +67,13 @@ typedef struct gn_op {
     gn_status (*shape)(gn_call *call, gn_err *err);
     /* Terms of the longest sum in this pass: the K of the error bound gamma_K. */
     size_t (*terms)(const gn_call *call);
-    /* A span: its parts, and GN_IN(i): inputs that no later record may read, so that their gradient
-     * is stored here and its memory may hold something else until then.  Its inputs are what the
-     * parts read from outside, in order; its outputs the last part's, then all that are pinned. */
+    /* A span: its parts; bit k: the first output of part k is pinned; and GN_IN(i): inputs that no
+     * later record may read, so that their gradient is stored here and its memory may hold something
+     * else until then.  Its inputs are what the parts read from outside, in order; its outputs the
+     * last part's, then all that are pinned. */
     const gn_part *part;
     int parts;
-    uint32_t last;
+    uint32_t kept, last;
 } gn_op;
 
 /* Who computes it.  Rows are found by the op's name. */

@@ -47,8 +47,9 @@ static bool take_inputs(const gn_tape *t, const gn_op *op, int first, int k, gn_
         if (from != GN_OUTSIDE) {
             if (r->in[i] != t->record[first + from].out[0])
                 return false;
-        } else if (fused->nin == GN_MAX_IN) {
-            return false;
+        } else if (fused->nin == GN_MAX_IN || reads(fused, r->in[i]) ||
+                   t->value[r->in[i]].producer >= first) {
+            return false; /* one gradient in two parts, or a value that is never made */
         } else {
             fused->in[fused->nin++] = r->in[i];
         }
@@ -56,7 +57,8 @@ static bool take_inputs(const gn_tape *t, const gn_op *op, int first, int k, gn_
     return true;
 }
 
-/* Appends the outputs that outlive the span; false: one that does not is read outside. */
+/* Appends the outputs that outlive the span; false: others do, or one that carries a gradient, as
+ * all first outputs do, or is never made, is read outside. */
 static bool take_outputs(const gn_tape *t, const gn_op *op, int first, int k, gn_record *fused)
 {
     const gn_record *r = &t->record[first + k];
@@ -64,14 +66,14 @@ static bool take_outputs(const gn_tape *t, const gn_op *op, int first, int k, gn
         const gn_value v = r->out[j];
         if (k == op->parts - 1 && j == 0)
             continue; /* the span's own first output */
-        if (!t->value[v].pinned) {
-            if (read_between(t, first + op->parts, t->records, v))
-                return false;
-        } else if (fused->nout == GN_MAX_OUT) {
+        const bool pinned = t->value[v].pinned;
+        if ((j == 0 && pinned != (op->kept >> k & 1)) || v == t->loss ||
+            ((j == 0 || !pinned) && read_between(t, first + op->parts, t->records, v)))
             return false;
-        } else {
+        if (pinned && fused->nout == GN_MAX_OUT)
+            return false;
+        if (pinned)
             fused->out[fused->nout++] = v;
-        }
     }
     return true;
 }
@@ -125,7 +127,7 @@ static void copy_fused(gn_tape *to, const gn_tape *t, const bool *trained, const
         r->name = gn_tape_text(to, r->name);
         for (int j = 0; j < r->nout; j++)
             to->value[r->out[j]].producer = to->records;
-        k += r->op->parts > 0 ? r->op->parts : 1;
+        k += r->op == t->record[k].op ? 1 : r->op->parts; /* which may be a span already */
     }
 }
 

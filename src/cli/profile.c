@@ -114,11 +114,31 @@ static void print_amount(FILE *out, double amount, double steps, double seconds)
         fprintf(out, " %9s %9s", "-", "-");
 }
 
+enum { NAME = 26 }; /* columns */
+
+/* A span's name in fewer letters, as far as it must. */
+static void shorten(char *name)
+{
+    static const char *const words[][2] = {
+        {"batch_norm", "norm"}, {"depthwise_conv2d", "depthwise"}, {"squeeze_excite", "SE"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words && strlen(name) > NAME; i++) {
+        char *at = strstr(name, words[i][0]);
+        if (at == NULL)
+            continue;
+        const size_t was = strlen(words[i][0]), is = strlen(words[i][1]);
+        memcpy(at, words[i][1], is);
+        memmove(at + is, at + was, strlen(at + was) + 1);
+    }
+}
+
 static void print_row(FILE *out, const profile *p, const char *op, const char *pass,
                       const profile_row *row)
 {
     const double steps = (double)p->steps;
-    fprintf(out, "  %-22s %-10s %7.0f %10.3f %6.1f %%", op, pass, (double)row->calls / steps,
+    char name[sizeof row->op];
+    snprintf(name, sizeof name, "%s", op);
+    shorten(name);
+    fprintf(out, "  %-*s %-10s %7.0f %10.3f %6.1f %%", NAME, name, pass, (double)row->calls / steps,
             1e3 * row->seconds / steps, 100 * row->seconds / p->wall);
     print_amount(out, row->flops, steps, row->seconds);
     print_amount(out, row->bytes, steps, row->seconds);
@@ -144,9 +164,9 @@ void profile_print(FILE *out, profile *p)
 {
     if (p->steps == 0)
         return;
-    fprintf(out, "profile: %llu steps, %.4f s a step; a step has\n  %-22s %-10s %7s %10s %8s %9s "
-            "%9s %9s %9s\n", (unsigned long long)p->steps, p->wall / (double)p->steps, "op", "pass",
-            "calls", "ms", "share", "GFLOP", "GFLOP/s", "GB", "GB/s");
+    fprintf(out, "profile: %llu steps, %.4f s a step; a step has\n  %-*s %-10s %7s %10s %8s %9s "
+            "%9s %9s %9s\n", (unsigned long long)p->steps, p->wall / (double)p->steps, NAME, "op",
+            "pass", "calls", "ms", "share", "GFLOP", "GFLOP/s", "GB", "GB/s");
     qsort(p->row, (size_t)p->count, sizeof *p->row, slowest_first);
     for (int i = 0; i < p->count; i++)
         print_row(out, p, p->row[i].op, pass_names[p->row[i].pass], &p->row[i]);

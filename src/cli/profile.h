@@ -55,7 +55,7 @@ void profile_json(FILE *out, const profile *p);
 /* --- profile_cost.c: flops and bytes by counting ---------------------------------------------- */
 
 typedef struct profile_cost {
-    double flops; /* by the op's formula, a fused multiply-add as two, a division, root, exp, log
+    double flops; /* by the formula of the op, or of a span's parts, a fused multiply-add as two, a division, root, exp, log
                      or tanh as one, comparisons not at all; 0: none, or the op is not known */
     double bytes; /* of the tensors read and written, each once */
 } profile_cost;

@@ -12,7 +12,8 @@
 
 typedef struct gn_case gn_case;
 
-/* Fills a tensor of a case, in our layout: input `index`, or GN_CASE_DOUT. */
+/* Fills a tensor of a case, in our layout: input `index`, or GN_CASE_DOUT, the number after the
+ * inputs of every op that has cases.  Its values depend on it, so it stays. */
 enum { GN_CASE_DOUT = 5 };
 typedef void (*gn_case_fill)(float *to, const gn_case *c, int index, gn_shape shape);
 

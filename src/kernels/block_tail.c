@@ -210,7 +210,8 @@ static const gn_op tail_op = {
              GN_OUT(TAIL_HIDDEN) | GN_OUT(TAIL_G),
     .pinned = NORM_PINNED | GN_OUT(TAIL_M) | GN_OUT(TAIL_HIDDEN) | GN_OUT(TAIL_G),
     .constant = NORM_CONSTANT, .shape = tail_shape, .terms = bn_terms,
-    .part = tail_parts, .parts = 9, .last = GN_IN(BN_X) | GN_IN(TAIL_SKIP),
+    .part = tail_parts, .parts = 9, .kept = 1u << 1 | 1u << 3 | 1u << 5,
+    .last = GN_IN(BN_X) | GN_IN(TAIL_SKIP),
 };
 
 static const gn_row tail_row = {

@@ -236,6 +236,33 @@ static gn_status run_parts(gn_session *s, const float *planes, const float *poli
     return GN_OK;
 }
 
+/* The first tensor that is not finite in forward.  A span's inside has no tensors, so it is looked
+ * for once more in a program of single records; where there is no memory for that, in the spans. */
+static const char *first_not_finite(const gn_session *s)
+{
+    gn_session_config config = s->config;
+    gn_program *program = NULL;
+    gn_pool *pool = NULL;
+    gn_engine *engine = NULL;
+    gn_schedule schedule = {0};
+    const char *name = NULL;
+    config.unfused = true;
+    gn_status st = bind(&program, s->net, &config, NULL);
+    if (st == GN_OK) st = gn_net_schedule(&schedule, s->net, config.policy, NULL);
+    if (st == GN_OK) st = gn_pool_create(&pool, NULL);
+    if (st == GN_OK) st = gn_engine_create(&engine, program, &schedule, s->store, pool, NULL);
+    const gn_value inputs[] = {s->net->planes, s->net->target_policy, s->net->target_value};
+    for (size_t i = 0; st == GN_OK && i < sizeof inputs / sizeof *inputs; i++)
+        memcpy(gn_engine_data(engine, inputs[i]), gn_engine_data(s->engine, inputs[i]),
+               gn_program_bytes(program, inputs[i]));
+    if (st == GN_OK) name = gn_first_not_finite(engine);
+    gn_engine_destroy(engine);
+    gn_pool_destroy(pool);
+    gn_program_destroy(program);
+    gn_schedule_free(&schedule);
+    return st == GN_OK ? name : gn_first_not_finite(s->engine);
+}
+
 static gn_status gather(gn_session *s, const float *planes, const float *policy,
                         const float *value, bool track, gn_step_result *result, gn_err *err)
 {
@@ -249,7 +276,7 @@ static gn_status gather(gn_session *s, const float *planes, const float *policy,
     if (finite(result->loss) && finite(result->grad_norm))
         return GN_OK;
     const char *name = finite(result->loss) ? gn_first_bad_gradient(s->program, s->store)
-                                            : gn_first_not_finite(s->engine);
+                                            : first_not_finite(s);
     if (name == NULL)
         return gn_fail(err, GN_E_NUMERIC, "loss %g, gradient norm %g: every gradient is finite, "
                        "but the sum of their squares is not", result->loss, result->grad_norm);

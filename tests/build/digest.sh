@@ -19,4 +19,5 @@ expected=tests/digest.txt
 "$program" | diff $expected -
 for table in $("$program" --tables); do "$program" "$table" 2 every:2 | diff $expected -; done
 "$program" fast 1 none | diff $expected -
+for binding in fused unfused; do "$program" fast 2 block $binding | diff $expected -; done
 OMP_THREAD_LIMIT=1 "$program" | diff $expected -

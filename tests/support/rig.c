@@ -46,15 +46,17 @@ gn_net_config small_net(int size, int blocks, int channels, gn_conv conv)
                            .conv = conv};
 }
 
-rig rig_open(gn_net_config config, const gn_table *table, size_t batch, int threads,
-             const char *policy)
+static rig open_bound(gn_status (*bind)(gn_program **, const gn_tape *, const gn_table *, size_t,
+                                        int, bool, gn_err *),
+                      gn_net_config config, const gn_table *table, size_t batch, int threads,
+                      const char *policy)
 {
     rig r = {0};
     gn_err err = {0};
     cr_assert(gn_net_create(&r.net, &config, &err) == GN_OK, "%s", err.text);
     cr_assert(gn_net_schedule(&r.schedule, &r.net, policy, &err) == GN_OK, "%s", err.text);
     const bool training = policy == NULL || strcmp(policy, "inference") != 0;
-    gn_status st = gn_program_bind(&r.program, r.net.tape, table, batch, threads, training, &err);
+    gn_status st = bind(&r.program, r.net.tape, table, batch, threads, training, &err);
     cr_assert(st == GN_OK, "%s", err.text);
     st = gn_store_create(&r.store, r.net.tape, table, training, &err);
     cr_assert(st == GN_OK, "%s", err.text);
@@ -63,6 +65,18 @@ rig rig_open(gn_net_config config, const gn_table *table, size_t batch, int thre
     st = gn_engine_create(&r.engine, r.program, &r.schedule, r.store, r.pool, &err);
     cr_assert(st == GN_OK, "%s", err.text);
     return r;
+}
+
+rig rig_open(gn_net_config config, const gn_table *table, size_t batch, int threads,
+             const char *policy)
+{
+    return open_bound(gn_program_bind, config, table, batch, threads, policy);
+}
+
+rig rig_open_fused(gn_net_config config, const gn_table *table, size_t batch, int threads,
+                   const char *policy)
+{
+    return open_bound(gn_program_fuse, config, table, batch, threads, policy);
 }
 
 void rig_feed(const rig *r, const samples *s)

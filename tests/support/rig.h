@@ -28,6 +28,9 @@ typedef struct rig {
 /* Parameters from seed 1; a training program unless the policy is "inference". */
 rig rig_open(gn_net_config config, const gn_table *table, size_t batch, int threads,
              const char *policy);
+/* The same with the table's spans fused. */
+rig rig_open_fused(gn_net_config config, const gn_table *table, size_t batch, int threads,
+                   const char *policy);
 void rig_feed(const rig *r, const samples *s);
 /* gn_engine_run, which must succeed. */
 void rig_run(const rig *r);
