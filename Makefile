@@ -264,7 +264,7 @@ faults: deps  ## every call of a short run fails once: a table of what became of
 	@OMP_WAIT_POLICY=passive $(firstword $(FAULTS)) $(BUILD)/gomokunet $(lastword $(FAULTS))
 
 # --- Checks --------------------------------------------------------------------------------------
-.PHONY: deps deps-check deps-matrix check matrix golden layers lines bench format
+.PHONY: deps deps-check deps-matrix check matrix golden layers lines bench bench-scale format
 deps:  ## check compiler, zlib and Criterion; install what is missing (NO_INSTALL=1: only check)
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh build
 
@@ -290,8 +290,22 @@ layers:  ## a folder includes only folders above it
 lines:  ## size by folder; the numeric core stays under 5,000 lines of code
 	@tests/build/lines.sh
 
-bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed beside PyTorch's: BENCH='--rows "6x64*" --pairs 1'
-	@BUILD="$(BUILD)" CC="$(CC)" bench/run.py $(BENCH)
+BENCH_BIN := $(BUILD)/gomokunet $(BUILD)/bench_step $(BUILD)/bench_kernels
+$(BUILD)/obj/bench/%.o: bench/%.c
+	@mkdir -p $(@D); echo "  CC    $<"
+	$(Q)$(call compile,-O2) -c $< -o $@
+
+$(BUILD)/bench_%: $(BUILD)/obj/bench/bench_%.o $(BUILD)/libgomokunet.a
+	@echo "  LD    $@"
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lm
+
+.SECONDARY: $(patsubst %,$(BUILD)/obj/bench/bench_%.o,step kernels)
+
+bench: $(BENCH_BIN)  ## speed beside PyTorch's: BENCH='--rows "6x64*" --pairs 1'
+	@BUILD="$(BUILD)" bench/run.py $(BENCH)
+
+bench-scale: $(BENCH_BIN)  ## speed, memory, time by op against sizes and threads: SCALE=--quick
+	@BUILD="$(BUILD)" bench/scale.py $(SCALE)
 
 format:  ## clang-format all C files
 	clang-format -i include/gomokunet/*.h src/*/*.[ch] src/*/*/*.[ch] tests/*.c tests/support/*.[ch]
