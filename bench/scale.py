@@ -142,11 +142,11 @@ def print_axis(plan, axis, held):
 
 # --- The picture ---------------------------------------------------------------------------------
 
-WIDTH, HEIGHT, LEFT, TOP, GAP = 200, 150, 70, 100, 42
+WIDTH, HEIGHT, LEFT, TOP, GAP, SPACE = 200, 150, 70, 110, 42, 72
 
 
 def spot(row, column):
-    return LEFT + column * (WIDTH + GAP), TOP + row * (HEIGHT + GAP)
+    return LEFT + column * (WIDTH + GAP), TOP + row * (HEIGHT + SPACE)
 
 
 def frame(picture, x, y, title):
@@ -164,7 +164,7 @@ def draw_lines(picture, plan, held, row, value):
         over = Log(min(plan[axis]), max(max(plan[axis]), 1.01), x + 8, x + WIDTH - 8)
         up = Log(min(all_values) / 1.3, max(all_values) * 1.3, y + HEIGHT, y)
         frame(picture, x, y, "against " + axis)
-        for tick in up.ticks():
+        for tick in up.ticks((1, 2, 5) if up.span < 2.5 else (1,)):
             picture.line(x, up(tick), x + WIDTH, up(tick), GRID)
             picture.text(x - 5, up(tick) + 4, short(tick), 10, "end", FAINT)
         for number in plan[axis]:
@@ -211,7 +211,7 @@ def legend(picture, y, entries):
 def draw(plan, held, about):
     rows = ("positions a second", "memory, MiB", "a dense training step by op",
             "a separable training step by op")
-    picture = Picture(LEFT + 5 * (WIDTH + GAP), TOP + 4 * (HEIGHT + GAP) + 35,
+    picture = Picture(LEFT + 5 * (WIDTH + GAP), TOP + 4 * (HEIGHT + SPACE) + 10,
                       "GomokuNet: how training and inference scale")
     picture.text(LEFT, 22, "How training and inference scale", 16, bold=True)
     picture.text(LEFT, 40, about, 11, fill=FAINT)
@@ -223,7 +223,7 @@ def draw(plan, held, about):
         draw_bars(picture, plan, held, row, kind)
     for row, title in enumerate(rows):
         picture.text(LEFT, spot(row, 0)[1] - 22, title, 12, bold=True)
-    legend(picture, TOP + 4 * (HEIGHT + GAP) + 8, [(name, c, None) for name, c in GROUPS])
+    legend(picture, TOP + 4 * (HEIGHT + SPACE) - 15, [(name, c, None) for name, c in GROUPS])
     picture.save(SVG)
 
 
