@@ -264,7 +264,7 @@ faults: deps  ## every call of a short run fails once: a table of what became of
 	@OMP_WAIT_POLICY=passive $(firstword $(FAULTS)) $(BUILD)/gomokunet $(lastword $(FAULTS))
 
 # --- Checks --------------------------------------------------------------------------------------
-.PHONY: deps deps-check deps-matrix check matrix golden layers lines bench bench-scale bench-exactness format
+.PHONY: deps deps-check deps-matrix check matrix golden layers lines bench bench-scale bench-exactness bench-roofline format
 deps:  ## check compiler, zlib and Criterion; install what is missing (NO_INSTALL=1: only check)
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh build
 
@@ -321,6 +321,9 @@ bench: $(BENCH_BIN)  ## speed beside PyTorch's: BENCH='--rows "6x64*" --pairs 1'
 
 bench-scale: $(BENCH_BIN)  ## speed, memory, time by op against sizes and threads: SCALE=--quick
 	@BUILD="$(BUILD)" bench/scale.py $(SCALE)
+
+bench-roofline: $(BENCH_BIN)  ## where a training step's time and bytes go, below the machine's roof
+	@BUILD="$(BUILD)" bench/roofline.py $(ROOFLINE)
 
 ROUNDS ?= 7
 bench-exactness: $(BUILD)/bench_exactness  ## convolutions beside free ones and OpenBLAS: ROUNDS=7

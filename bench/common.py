@@ -44,6 +44,15 @@ def between_peaks(measure, tries, threads=None, before=None):
     return result
 
 
+def games(board):
+    """A few built-in games, so that a short run does not spend its time on making many."""
+    path = BUILD + "/bench-%d.gomoku.gz" % board
+    if not os.path.exists(path):
+        run([PROGRAM, "games", "--make", 20, "--board-size", board, "--out", path,
+                    "--json"], stderr=subprocess.DEVNULL)
+    return path
+
+
 def profile(arguments, folder):
     """A training run's profile: a step has seconds, other_seconds and rows of op, pass, calls,
     seconds, flops, bytes."""

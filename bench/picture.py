@@ -29,7 +29,8 @@ class Picture:
                           'stroke="#ffffff" stroke-width="0.8"/>' % (x, y, radius, fill, opacity))
 
     def text(self, x, y, words, size=11, anchor="start", fill=INK, bold=False):
-        self.parts.append('<text x="%.1f" y="%.1f" font-size="%g" text-anchor="%s" fill="%s"%s>%s'
+        self.parts.append('<text x="%.1f" y="%.1f" font-size="%g" text-anchor="%s" fill="%s"%s '
+                          'stroke="#ffffff" stroke-width="2.5" paint-order="stroke">%s'
                           '</text>' % (x, y, size, anchor, fill,
                                        ' font-weight="bold"' if bold else "", html.escape(words)))
 

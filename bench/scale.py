@@ -51,8 +51,8 @@ def measure(p, mode, seconds, tries):
     if mode == "by op":
         words = ("--num-blocks", p["blocks"], "--channels", p["channels"], "--batch-size",
                  p["batch"], "--board-size", p["board"], "--conv", p["kind"], "--threads",
-                 p["threads"], "--steps", steps, "--data", games(p["board"]))
-        result = common.between_peaks(lambda: common.profile(words, common.BUILD + "/scale-run"),
+                 p["threads"], "--steps", steps, "--data", common.games(p["board"]))
+        result = common.between_peaks(lambda: common.profile(words, common.BUILD + "/bench-run"),
                                       tries, p["threads"])
     else:
         words = [common.BUILD + "/bench_step", p["blocks"], p["channels"], p["batch"], MODES[mode],
@@ -60,15 +60,6 @@ def measure(p, mode, seconds, tries):
         words += ["separable"] if p["kind"] == "separable" else []
         result = common.between_peaks(lambda: common.run(words), tries, p["threads"])
     return {**p, "mode": mode, "steps": steps, **result}
-
-
-def games(board):
-    """A few built-in games, so that a short run does not spend its time on making many."""
-    path = common.BUILD + "/scale-%d.gomoku.gz" % board
-    if not os.path.exists(path):
-        common.run([common.PROGRAM, "games", "--make", 20, "--board-size", board, "--out", path,
-                    "--json"], stderr=-3)
-    return path
 
 
 def points(plan, axis):
