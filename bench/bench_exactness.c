@@ -1,6 +1,6 @@
 /* What the contract's order of sums costs: the library's convolutions beside the same source freed
- * of that order, an author who is free of it, and OpenBLAS; and whole training steps, the fast table
- * beside the freed one.
+ * of that order, an author who is free of it, and OpenBLAS; and whole training steps, the fast
+ * table beside the freed one.
  *
  * Usage: bench_exactness JSON [ROUNDS]; a table on stdout, a line of JSON a row in the file.
  * All candidates take turns in every round, and the machine's peak is measured between any two of
@@ -287,7 +287,8 @@ static void run_step(void *subject, int which)
     }
 }
 
-static void bench_step(FILE *json, int rounds, int blocks, int channels, size_t batch, gn_conv conv)
+static void bench_step(FILE *json, int rounds, int blocks, int channels, size_t batch,
+                       gn_conv conv)
 {
     enum { CELLS = BOARD * BOARD };
     gn_net_config c = gn_net_default();
@@ -317,8 +318,9 @@ static void bench_step(FILE *json, int rounds, int blocks, int channels, size_t 
              batch);
     printf("%-36s %8.1f       %8.1f       %.3f\n", name, (double)batch * t[0].rate,
            (double)batch * t[1].rate, t[1].share / t[0].share);
-    fprintf(json, "{\"row\":\"%s\",\"positions_per_second\":[%.2f,%.2f],\"freed_over_ours\":%.4f}\n",
-            name, (double)batch * t[0].rate, (double)batch * t[1].rate, t[1].share / t[0].share);
+    fprintf(json, "{\"row\":\"%s\",\"positions_per_second\":[%.2f,%.2f],"
+            "\"freed_over_ours\":%.4f}\n", name, (double)batch * t[0].rate,
+            (double)batch * t[1].rate, t[1].share / t[0].share);
     for (int i = 0; i < 2; i++)
         gn_session_destroy(s.session[i]);
     gn_net_destroy(&net);
@@ -335,9 +337,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_exactness JSON [ROUNDS]; up to %d rounds\n", MOST_ROUNDS);
         return 2;
     }
-    printf("%d threads, table %s, BLAS: %s\nGFLOP/s, share of the peak, and that beside ours\n%-36s",
-           omp_get_max_threads(), gn_table_fast()->name,
-           blas_here() ? blas_name() : "not there (Debian: libopenblas-dev)", "");
+    printf("%d threads, table %s, BLAS: %s\n", omp_get_max_threads(), gn_table_fast()->name,
+           blas_here() ? blas_name() : "not there (Debian: libopenblas-dev)");
+    printf("GFLOP/s, share of the peak, and that beside ours\n%-36s", "");
     for (int i = 0; i < (blas_here() ? CANDIDATES : OF_BLAS); i++)
         printf(" %19s", candidate[i].name);
     printf("\n");

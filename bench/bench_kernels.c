@@ -2,9 +2,9 @@
  * GB/s for ops that only pass over memory.
  *
  * Usage: bench_kernels [TABLE] [THREADS [peak|bandwidth]]; then only that, in GFLOP/s or in GB/s.
- * The peak is measured just before and just after each row, because shared machines swing; a row where the two
- * differ by over 5 % is marked.  With one thread all times are processor time, so that others on
- * the machine do not count.
+ * The peak is measured just before and just after each row, because shared machines swing; a row
+ * where the two differ by over 5 % is marked.  With one thread all times are processor time, so
+ * that others on the machine do not count.
  * SPDX-License-Identifier: MIT */
 #include <omp.h>
 #include <stdio.h>

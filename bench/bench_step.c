@@ -2,8 +2,8 @@
  *
  * Usage: bench_step BLOCKS CHANNELS BATCH POLICY STEPS [separable] [board=N] [threads=N]; POLICY
  * inference: forward only, with the parameters and nothing else of a training run in memory.
- * flops counts what the network needs, forward and twice that backward, never the recompute, so that
- * policies and peers compare.  SPDX-License-Identifier: MIT */
+ * flops counts what the network needs, forward and twice that backward, never the recompute, so
+ * that policies and peers compare.  SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -18,8 +18,8 @@ void blas_prepare(const free_conv *c);
 void blas_forward(const free_conv *c);
 void blas_weight_gradient(const free_conv *c);
 
-/* All of it from x, weight and dy, into y or dweight: an image a thread, which copies it and calls a
- * product of one thread, so that the copy is still in its caches. */
+/* All of it from x, weight and dy, into y or dweight: an image a thread, which copies it and calls
+ * a product of one thread, so that the copy is still in its caches. */
 void blas_whole_forward(const free_conv *c);
 void blas_whole_weight_gradient(const free_conv *c);
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What the benchmarks share: running the programs, the machine's peak around each run, JSON lines."""
+"""What the benchmarks share: running programs, the machine's peak around each run, JSON lines."""
 import json
 import os
 import subprocess
 import sys
 
+os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 BUILD = os.environ.get("BUILD", "build")
 STILL = 0.05  # a run counts where the peak before and after it differ by no more
 PROGRAM = BUILD + "/gomokunet"
@@ -30,14 +31,16 @@ def agree(peaks):
 
 
 def between_peaks(measure, tries, threads=None, before=None):
-    """What measure() returns, with the peaks around it, the first try in which they agree; where none
-    does, the last one.  `before`: the peak as somebody measured it just now."""
+    """What measure() returns, with the peaks around it, the first try in which they agree; where
+    none does, the last one.  `before`: the peak as somebody measured it just now."""
     for _ in range(max(tries, 1)):
         before = machine("peak", threads) if before is None else before
         result = measure()
         after = machine("peak", threads)
         result.update(before=before, after=after, peak=(before + after) / 2,
                       still=agree((before, after)))
+        if "gflops" in result:
+            result["share"] = result["gflops"] / result["peak"]
         if result["still"]:
             break
         before = after

@@ -3,10 +3,10 @@
  *
  * Forward: as a BLAS does it, the sum over taps and channels is cut into pieces whose weights stay
  * in the first-level cache while all squares of an image pass; the pieces' sums are added.
- * Weight gradient: each thread takes images of its own and adds them to a sum of its own, so nobody
- * waits for anybody and nothing is merged but the threads' sums at the end; the bits depend on how
- * many threads there are.  Both are compiled like free_table.c, with -Ofast for the machine at hand.
- * SPDX-License-Identifier: MIT */
+ * Weight gradient: each thread takes images of its own and adds them to a sum of its own, so
+ * nobody waits for anybody and nothing is merged but the threads' sums at the end; the bits depend
+ * on which thread took which image.  Both are compiled like free_table.c, with -Ofast
+ * for the machine at hand.  SPDX-License-Identifier: MIT */
 #include "free_conv.h"
 
 #include <omp.h>

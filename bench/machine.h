@@ -1,5 +1,5 @@
-/* The machine's clock, its peak of fused multiply-adds and its memory: what the benchmarks in C hold
- * their times against.  SPDX-License-Identifier: MIT */
+/* The machine's clock, its peak of fused multiply-adds and its memory: what the benchmarks in C
+ * hold their times against.  SPDX-License-Identifier: MIT */
 #ifndef BENCH_MACHINE_H
 #define BENCH_MACHINE_H
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Where the time and the bytes of a training step go, and how far each op is from what the machine
-allows: the smaller of its peak of fused multiply-adds and its memory's bandwidth times the flops that
-the op does with each byte.
+allows: the smaller of its peak of fused multiply-adds and its memory's bandwidth times the flops
+that the op does with each byte.
 
     bench/roofline.py [--tries N] [--draw]
 
@@ -39,7 +39,7 @@ def label(row):
 
 
 def roof(line, row):
-    """GFLOP/s that the machine allows the op; None where it does no flops or its bytes are unknown."""
+    """GFLOP/s that the machine allows the op; None where flops or bytes are not counted."""
     if row["flops"] <= 0 or row["bytes"] <= 0:
         return None
     return min(line["peak"], line["bandwidth"] * row["flops"] / row["bytes"])
@@ -80,7 +80,7 @@ def colour(op):
 
 
 def draw_panel(picture, line, x, axis):
-    across, up = Log(0.05, 2000, x, x + WIDTH), Log(0.5, 400, TOP + HEIGHT, TOP)
+    across, up = Log(0.05, 2000, x, x + WIDTH), Log(0.2, 400, TOP + HEIGHT, TOP)
     picture.text(x, TOP - 12, "%s: %.3g s" % (line["network"], line["seconds"]), 12, bold=True)
     for tick in up.ticks():
         picture.line(x, up(tick), x + WIDTH, up(tick), GRID)
@@ -90,18 +90,18 @@ def draw_panel(picture, line, x, axis):
         picture.line(across(tick), TOP, across(tick), TOP + HEIGHT, GRID)
         picture.text(across(tick), TOP + HEIGHT + 15, short(tick), 10, "middle", FAINT)
     ridge = line["peak"] / line["bandwidth"]
-    picture.path([(across(0.05), up(max(0.05 * line["bandwidth"], 0.5))),
+    picture.path([(across(0.05), up(max(0.05 * line["bandwidth"], 0.2))),
                   (across(ridge), up(line["peak"])), (x + WIDTH, up(line["peak"]))], INK)
     picture.text(across(ridge), up(line["peak"]) - 6, "%.0f GFLOP/s" % line["peak"], 10, "middle")
-    picture.text(across(0.06), up(0.06 * line["bandwidth"]) - 14, "%.0f GB/s" % line["bandwidth"],
-                 10)
+    picture.text(across(0.06), up(0.06 * line["bandwidth"]) - 14,
+                 "%.0f GB/s" % line["bandwidth"], 10)
     taken = []
     for row in sorted(line["rows"], key=lambda row: -row["seconds"]):
         share = row["seconds"] / line["seconds"]
         if roof(line, row) is None or share < 0.002:
             continue
         px = across(row["flops"] / row["bytes"])
-        py = up(min(max(1e-9 * row["flops"] / row["seconds"], 0.5), 400))
+        py = up(min(max(1e-9 * row["flops"] / row["seconds"], 0.2), 400))
         picture.dot(px, py, 3 + 22 * share ** 0.5, colour(row["op"]), 0.75)
         if share >= 0.02:
             name(picture, px, py, 3 + 22 * share ** 0.5, label(row), x + WIDTH, taken)
@@ -109,7 +109,7 @@ def draw_panel(picture, line, x, axis):
 
 def name(picture, px, py, radius, words, right, taken):
     """Beside its point: where it is free of the names that are there already."""
-    for long, brief in (("backward", "back"), ("forward", "fwd"), ("depthwise_conv2d", "depthwise")):
+    for long, brief in (("backward", "back"), ("forward", "fwd"), ("wise_conv2d", "wise")):
         words = words.replace(long, brief)
     wide = 5.6 * len(words)
     sides = [(px + radius + 3, "start"), (px - radius - 3, "end")]
@@ -131,9 +131,9 @@ def draw(lines):
     picture = Picture(LEFT + len(lines) * (WIDTH + GAP), TOP + HEIGHT + 55,
                       "GomokuNet: the ops of a training step below the machine's roof")
     picture.text(LEFT, 22, "The ops of a training step below the machine's roof", 16, bold=True)
-    picture.text(LEFT, 41, "GFLOP/s against flops done with each byte, every tensor counted once; a "
-                 "disc's area is the op's share of the step's time.  Above the slope caches helped.",
-                 11, fill=FAINT)
+    picture.text(LEFT, 41, "GFLOP/s against flops done with each byte, every tensor counted once; "
+                 "the larger the disc, the larger the op's share of the step's time.  "
+                 "Above the slope caches helped.", 11, fill=FAINT)
     x = LEFT
     for words, fill in COLOURS + (("other maps", OTHER),):
         words = {"norm,": "norm and AdamW"}.get(words, words)

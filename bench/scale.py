@@ -125,7 +125,7 @@ def print_axis(plan, axis, held):
             line = held[key({**point, "mode": mode})]
             cells += " | %10.1f%s %7.1f %6.1f  %.2f" % (
                 line["positions_per_second"], " " if line["still"] else "~", 1e3 * line["seconds"],
-                line["total_bytes"] / 2 ** 20, line["gflops"] / line["peak"])
+                line["total_bytes"] / 2 ** 20, line["share"])
         line = held[key({**point, "mode": "by op"})]
         cells += " |" + "".join(" %10.2f" % (1e3 * s) for s in grouped(line).values())
         print(cells + ("" if line["still"] else " ~"))
