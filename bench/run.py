@@ -7,10 +7,10 @@
 In each round ours and the peer's variants take turns, the other way round in every second one, and
 the machine's peak of fused multiply-adds is measured between any two of them.  A run counts where
 the peaks before and after it differ by no more than 5 %; one that was not still is repeated at
-once, up to N tries.  A ratio is taken of two runs of one round that both count and whose peaks agree
-too.  The table has medians and, last, how many rounds gave each ratio at least; where none gave one,
-all of them count, and the ratio has a "~".  It goes to stdout, every round as a line of JSON to $BUILD/bench.jsonl.  Without PyTorch the peer's
-columns stay empty.
+once, up to N tries.  A ratio is taken of two runs of one round that both count and whose peaks
+agree too.  The table has medians and, last, how many rounds gave each ratio at least; where none
+gave one, all of them count, and the ratio has a "~".  It goes to stdout, every round as a line of
+JSON to $BUILD/bench.jsonl.  Without PyTorch the peer's columns stay empty.
 """
 import argparse
 import fnmatch
