@@ -152,9 +152,9 @@ static void check(job *j, int which, int pass)
 typedef void (*runner)(void *subject, int which);
 
 typedef struct timing {
-    double rate, share; /* medians: runs a second, and the same per GFLOP/s of the peak */
-    double seconds[MOST_ROUNDS], peak[MOST_ROUNDS];
-    int counted, moved; /* rounds that were still, and tries that were not */
+    double rate[MOST_ROUNDS]; /* runs a second of each round; NAN: the peak moved in every try */
+    double share[MOST_ROUNDS]; /* the same for each GFLOP/s of the peak around it */
+    int moved;                /* tries that were not still */
 } timing;
 
 static double seconds_of(runner run, void *subject, int which)
@@ -176,44 +176,49 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Of those that are numbers. */
 static double median(const double *values, int count)
 {
     double sorted[MOST_ROUNDS];
-    memcpy(sorted, values, (size_t)count * sizeof *values);
-    qsort(sorted, (size_t)count, sizeof *sorted, by_value);
-    return count == 0 ? NAN : (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
+    int there = 0;
+    for (int i = 0; i < count; i++)
+        if (!isnan(values[i]))
+            sorted[there++] = values[i];
+    qsort(sorted, (size_t)there, sizeof *sorted, by_value);
+    return there == 0 ? NAN : (sorted[(there - 1) / 2] + sorted[there / 2]) / 2;
+}
+
+/* How fast t is beside ours: the median of the rounds' ratios. */
+static double beside(const timing *t, const timing *ours, int rounds)
+{
+    double ratio[MOST_ROUNDS];
+    for (int i = 0; i < rounds; i++)
+        ratio[i] = t->share[i] / ours->share[i];
+    return median(ratio, rounds);
 }
 
 /* Fills t[0 .. count - 1]. */
 static void take_turns(timing *t, int count, int rounds, runner run, void *subject)
 {
     for (int which = 0; which < count; which++) {
-        t[which] = (timing){.counted = 0};
+        t[which].moved = 0;
         run(subject, which); /* touches the memory */
     }
     double before = machine_peak();
-    for (int round = 0; round < rounds; round++)
-        for (int which = 0; which < count; which++)
-            for (int tries = 0; tries < TRIES; tries++) {
-                const double seconds = seconds_of(run, subject, which), after = machine_peak();
-                const double peak = (before + after) / 2;
-                const bool still = fmax(before, after) <= 1.05 * fmin(before, after);
-                before = after;
-                if (still) {
-                    t[which].seconds[t[which].counted] = seconds;
-                    t[which].peak[t[which].counted++] = peak;
-                    break;
-                }
-                t[which].moved++;
+    for (int i = 0; i < rounds * count; i++) {
+        timing *to = &t[i % count];
+        double *rate = &to->rate[i / count], *share = &to->share[i / count];
+        *rate = *share = NAN;
+        for (int tries = 0; tries < TRIES && isnan(*rate); tries++) {
+            const double seconds = seconds_of(run, subject, i % count), after = machine_peak();
+            if (fmax(before, after) <= 1.05 * fmin(before, after)) {
+                *rate = 1 / seconds;
+                *share = *rate / ((before + after) / 2);
+            } else {
+                to->moved++;
             }
-    for (int which = 0; which < count; which++) {
-        double rate[MOST_ROUNDS], share[MOST_ROUNDS];
-        for (int i = 0; i < t[which].counted; i++) {
-            rate[i] = 1 / t[which].seconds[i];
-            share[i] = rate[i] / t[which].peak[i];
+            before = after;
         }
-        t[which].rate = median(rate, t[which].counted);
-        t[which].share = median(share, t[which].counted);
     }
 }
 
@@ -230,22 +235,26 @@ static void run_candidate(void *subject, int which)
     candidate[which].run[c->pass](c->job);
 }
 
-static void print_row(FILE *json, const char *name, const timing *t, int count, double gflop)
+static void print_row(FILE *json, const char *name, const timing *t, int count, int rounds,
+                      double gflop)
 {
-    int moved = 0;
     printf("%-36s", name);
-    fprintf(json, "{\"row\":\"%s\",\"gflop\":%.6f,\"candidates\":{", name, gflop);
+    fprintf(json, "{\"row\":\"%s\",\"rounds\":%d,\"gflop\":%.6f,\"candidates\":{", name, rounds,
+            gflop);
     for (int i = 0; i < count; i++) {
-        printf(" %8.1f  %.2f %.3f", gflop * t[i].rate, gflop * t[i].share,
-               t[i].share / t[0].share);
-        fprintf(json, "%s\"%s\":{\"gflops\":%.2f,\"share\":%.4f,\"counted\":%d,\"moved\":%d}",
-                i == 0 ? "" : ",", candidate[i].key, gflop * t[i].rate, gflop * t[i].share,
-                t[i].counted, t[i].moved);
-        moved += t[i].counted == 0;
+        const double rate = gflop * median(t[i].rate, rounds);
+        const double share = gflop * median(t[i].share, rounds), ratio = beside(&t[i], t, rounds);
+        if (isnan(ratio)) {
+            printf("  (peak not still)  ");
+            continue;
+        }
+        printf(" %8.1f  %.2f %.3f", rate, share, ratio);
+        fprintf(json, "%s\"%s\":{\"gflops\":%.2f,\"share\":%.4f,\"beside_ours\":%.4f,"
+                "\"moved\":%d}", i == 0 ? "" : ",", candidate[i].key, rate, share, ratio,
+                t[i].moved);
     }
+    printf("\n");
     fprintf(json, "}}\n");
-    fflush(json);
-    printf("%s\n", moved > 0 ? "  (the peak moved in every try)" : "");
     fflush(stdout);
 }
 
@@ -263,7 +272,7 @@ static void bench_conv(FILE *json, int rounds, size_t N, size_t C, size_t K)
             check(&j, which, p);
         snprintf(name, sizeof name, "%zux%zu %zu channels N=%zu %s", K, K, C, N, pass[p]);
         take_turns(t, count, rounds, run_candidate, &(convolution){&j, p});
-        print_row(json, name, t, count, 2e-9 * BOARD * BOARD * (double)(N * C * C * K * K));
+        print_row(json, name, t, count, rounds, 2e-9 * BOARD * BOARD * (double)(N * C * C * K * K));
     }
     destroy(&j);
 }
@@ -316,11 +325,16 @@ static void bench_step(FILE *json, int rounds, int blocks, int channels, size_t 
     take_turns(t, 2, rounds, run_step, &s);
     snprintf(name, sizeof name, "step %dx%d %s batch %zu", blocks, channels, gn_conv_name(conv),
              batch);
-    printf("%-36s %8.1f       %8.1f       %.3f\n", name, (double)batch * t[0].rate,
-           (double)batch * t[1].rate, t[1].share / t[0].share);
-    fprintf(json, "{\"row\":\"%s\",\"positions_per_second\":[%.2f,%.2f],"
-            "\"freed_over_ours\":%.4f}\n", name, (double)batch * t[0].rate,
-            (double)batch * t[1].rate, t[1].share / t[0].share);
+    const double ours = (double)batch * median(t[0].rate, rounds);
+    const double freed = (double)batch * median(t[1].rate, rounds);
+    const double ratio = beside(&t[1], t, rounds);
+    if (isnan(ratio))
+        printf("%-36s   (peak not still)\n", name);
+    else
+        printf("%-36s %8.1f       %8.1f       %.3f\n", name, ours, freed, ratio);
+    if (!isnan(ratio))
+        fprintf(json, "{\"row\":\"%s\",\"positions_per_second\":[%.2f,%.2f],"
+                "\"freed_beside_ours\":%.4f}\n", name, ours, freed, ratio);
     for (int i = 0; i < 2; i++)
         gn_session_destroy(s.session[i]);
     gn_net_destroy(&net);
