@@ -37,7 +37,7 @@ def between_peaks(measure, tries, threads=None, before=None):
         before = machine("peak", threads) if before is None else before
         result = measure()
         after = machine("peak", threads)
-        result.update(before=before, after=after, peak=(before + after) / 2,
+        result.update(before=before, after=after, peak=max(before, after),
                       still=agree((before, after)))
         if "gflops" in result:
             result["share"] = result["gflops"] / result["peak"]
