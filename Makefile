@@ -295,7 +295,7 @@ BENCH_BIN := $(BUILD)/gomokunet $(BUILD)/bench_step $(BUILD)/bench_kernels
 BENCH_OBJ  = $(patsubst %,$(BUILD)/obj/bench/%.o,$(1))
 OPENBLAS  ?= $(call found,openblas)
 FREE       = $(CC) $(CPP_ALL) -std=c11 -Ofast -march=native $(WARN) $(OMP) -MMD -MP
-.SECONDARY: $(call BENCH_OBJ,bench_step bench_kernels bench_exactness)
+.SECONDARY: $(call BENCH_OBJ,bench_step bench_kernels bench_exactness machine)
 
 $(BUILD)/obj/bench/%.o: bench/%.c
 	@mkdir -p $(@D); echo "  CC    $<"

@@ -222,7 +222,7 @@ def main():
     options = argparse.ArgumentParser(description="how training and inference scale")
     options.add_argument("--axes", default=",".join(AXES), help="of " + ", ".join(AXES))
     options.add_argument("--quick", action="store_true", help="a smaller network, fewer points")
-    options.add_argument("--tries", type=int, default=3, help="runs until one is still (3)")
+    options.add_argument("--tries", type=int, default=2, help="runs until one is still (2)")
     options.add_argument("--draw", action="store_true", help="from the file of the last run")
     chosen = options.parse_args()
     axes = chosen.axes.split(",")
@@ -231,7 +231,7 @@ def main():
     plan = QUICK if chosen.quick else FULL
     held = {key(line): line for line in common.read_lines(LOG)}
     if not chosen.draw:
-        measure_axes(plan, axes, held, 0.1 if chosen.quick else 0.7, chosen.tries)
+        measure_axes(plan, axes, held, 0.1 if chosen.quick else 0.5, chosen.tries)
         common.write_lines(LOG, list(held.values()))
     whole = [axis for axis in AXES if all(key({**p, "mode": m}) in held for p in points(plan, axis)
                                           for m in list(MODES) + ["by op"])]
