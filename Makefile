@@ -317,13 +317,13 @@ $(BUILD)/bench_exactness: $(call BENCH_OBJ,free_table free_conv blas_conv)
 $(BUILD)/bench_exactness: BENCH_LIBS := $(if $(OPENBLAS),$(shell pkg-config --libs openblas))
 
 bench: $(BENCH_BIN)  ## speed beside PyTorch's: BENCH='--rows "6x64*" --pairs 1'
-	@BUILD="$(BUILD)" bench/run.py $(BENCH)
+	@PYTHONDONTWRITEBYTECODE=1 BUILD="$(BUILD)" bench/run.py $(BENCH)
 
 bench-scale: $(BENCH_BIN)  ## speed, memory, time by op against sizes and threads: SCALE=--quick
-	@BUILD="$(BUILD)" bench/scale.py $(SCALE)
+	@PYTHONDONTWRITEBYTECODE=1 BUILD="$(BUILD)" bench/scale.py $(SCALE)
 
 bench-roofline: $(BENCH_BIN)  ## where a training step's time and bytes go, below the machine's roof
-	@BUILD="$(BUILD)" bench/roofline.py $(ROOFLINE)
+	@PYTHONDONTWRITEBYTECODE=1 BUILD="$(BUILD)" bench/roofline.py $(ROOFLINE)
 
 ROUNDS ?= 7
 bench-exactness: $(BUILD)/bench_exactness  ## convolutions beside free ones and OpenBLAS: ROUNDS=7
