@@ -266,7 +266,7 @@ faults: deps  ## every call of a short run fails once: a table of what became of
 	@OMP_WAIT_POLICY=passive $(firstword $(FAULTS)) $(BUILD)/gomokunet $(lastword $(FAULTS))
 
 # --- Checks --------------------------------------------------------------------------------------
-.PHONY: deps deps-check deps-matrix check matrix golden layers lines bench format
+.PHONY: deps deps-check deps-matrix check matrix golden layers lines bench bench-scale bench-exactness bench-roofline format
 deps:  ## check compiler, zlib and Criterion; install what is missing (NO_INSTALL=1: only check)
 	@CC="$(CC)" OPENMP="$(OPENMP)" NO_INSTALL="$(NO_INSTALL)" tests/build/deps.sh build
 
@@ -292,8 +292,44 @@ layers:  ## a folder includes only folders above it
 lines:  ## size by folder; the numeric core stays under 5,000 lines of code
 	@tests/build/lines.sh
 
-bench: $(BUILD)/gomokunet $(BUILD)/libgomokunet.a  ## speed beside PyTorch's: BENCH='--rows "6x64*" --pairs 1'
-	@BUILD="$(BUILD)" CC="$(CC)" bench/run.py $(BENCH)
+# bench_exactness alone has parts that are compiled with nothing of the contract in mind.
+BENCH_BIN := $(BUILD)/gomokunet $(BUILD)/bench_step $(BUILD)/bench_kernels
+BENCH_OBJ  = $(patsubst %,$(BUILD)/obj/bench/%.o,$(1))
+OPENBLAS  ?= $(call found,openblas)
+FREE       = $(CC) $(CPP_ALL) -std=c11 -Ofast -march=native $(WARN) $(OMP) -MMD -MP
+.SECONDARY: $(call BENCH_OBJ,bench_step bench_kernels bench_exactness machine)
+
+$(BUILD)/obj/bench/%.o: bench/%.c
+	@mkdir -p $(@D); echo "  CC    $<"
+	$(Q)$(call compile,-O2) -c $< -o $@
+
+$(call BENCH_OBJ,free_table free_conv): $(BUILD)/obj/bench/%.o: bench/%.c
+	@mkdir -p $(@D); echo "  CC    $< (free)"
+	$(Q)$(FREE) -DGN_FAST -DGN_TABLE=gn_table_free -c $< -o $@
+
+$(call BENCH_OBJ,blas_conv): CPP_ALL += \
+    $(if $(OPENBLAS),-DBENCH_HAVE_OPENBLAS $(shell pkg-config --cflags openblas))
+
+$(BUILD)/bench_%: $(BUILD)/obj/bench/bench_%.o $(BUILD)/obj/bench/machine.o \
+                  $(BUILD)/libgomokunet.a
+	@echo "  LD    $@"
+	$(Q)$(LINK) -o $@ $^ $(LIBS) $(BENCH_LIBS) -lm
+
+$(BUILD)/bench_exactness: $(call BENCH_OBJ,free_table free_conv blas_conv)
+$(BUILD)/bench_exactness: BENCH_LIBS := $(if $(OPENBLAS),$(shell pkg-config --libs openblas))
+
+bench: $(BENCH_BIN)  ## speed beside PyTorch's: BENCH='--rows "6x64*" --pairs 1'
+	@PYTHONDONTWRITEBYTECODE=1 BUILD="$(BUILD)" bench/run.py $(BENCH)
+
+bench-scale: $(BENCH_BIN)  ## speed, memory, time by op against sizes and threads: SCALE=--quick
+	@PYTHONDONTWRITEBYTECODE=1 BUILD="$(BUILD)" bench/scale.py $(SCALE)
+
+bench-roofline: $(BENCH_BIN)  ## where a training step's time and bytes go, below the machine's roof
+	@PYTHONDONTWRITEBYTECODE=1 BUILD="$(BUILD)" bench/roofline.py $(ROOFLINE)
+
+ROUNDS ?= 7
+bench-exactness: $(BUILD)/bench_exactness  ## convolutions beside free ones and OpenBLAS: ROUNDS=7
+	@OMP_WAIT_POLICY=passive $< $(BUILD)/exactness.jsonl $(ROUNDS)
 
 format:  ## clang-format all C files
 	clang-format -i include/gomokunet/*.h src/*/*.[ch] src/*/*/*.[ch] tests/*.c tests/support/*.[ch]

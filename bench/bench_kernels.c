@@ -2,100 +2,18 @@
  * GB/s for ops that only pass over memory.
  *
  * Usage: bench_kernels [TABLE] [THREADS [peak|bandwidth]]; then only that, in GFLOP/s or in GB/s.
- * The peak is measured just before and just after each row, because shared machines swing; a row where the two
- * differ by over 5 % is marked.  With one thread all times are processor time, so that others on
- * the machine do not count.
+ * The peak is measured just before and just after each row, because shared machines swing; a row
+ * where the two differ by over 5 % is marked.  With one thread all times are processor time, so
+ * that others on the machine do not count.
  * SPDX-License-Identifier: MIT */
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "gomokunet/numeric.h"
 #include "gomokunet/op.h"
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(omp_get_max_threads() == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* --- The peak ------------------------------------------------------------------------------ */
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-__attribute__((target("avx2,fma"))) static float fma_loop(long count)
-{
-    __m256 acc[12], a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(1e-3f);
-#pragma GCC unroll 16
-    for (int i = 0; i < 12; i++)
-        acc[i] = _mm256_set1_ps((float)i + 2); /* 1 is a fixed point: clang drops that chain */
-    for (long n = 0; n < count; n++)
-#pragma GCC unroll 16
-        for (int i = 0; i < 12; i++)
-            acc[i] = _mm256_fmadd_ps(acc[i], a, b);
-#pragma GCC unroll 16
-    for (int i = 1; i < 12; i++)
-        acc[0] = _mm256_add_ps(acc[0], acc[i]);
-    return _mm256_cvtss_f32(acc[0]);
-}
-enum { FLOPS_A_ROUND = 12 * 8 * 2 };
-#else
-static float fma_loop(long count)
-{
-    float acc[32];
-    for (int i = 0; i < 32; i++)
-        acc[i] = (float)i;
-    for (long n = 0; n < count; n++)
-        for (int i = 0; i < 32; i++)
-            acc[i] = gn_fmaf(acc[i], 0.999f, 1e-3f);
-    for (int i = 1; i < 32; i++)
-        acc[0] += acc[i];
-    return acc[0];
-}
-enum { FLOPS_A_ROUND = 32 * 2 };
-#endif
-
-static volatile float sink; /* so that the loops are not left out */
-
-/* GFLOP/s of all threads together, the best of several tries. */
-static double peak(void)
-{
-    const long rounds = 400000;
-    double best = 0;
-    for (int tries = 0; tries < 20; tries++) {
-        const double start = now();
-#pragma omp parallel
-        sink = fma_loop(rounds);
-        const double rate = 1e-9 * FLOPS_A_ROUND * (double)rounds / (now() - start);
-        best = rate > best ? rate : best;
-    }
-    return best * omp_get_max_threads();
-}
-
-/* GB/s of memory, reads and writes: a[i] += k b[i] over arrays that no cache holds. */
-static double bandwidth(void)
-{
-    const size_t count = (size_t)64 << 20;
-    float *a = malloc(count * sizeof *a), *b = malloc(count * sizeof *b);
-    double best = 0;
-    if (a == NULL || b == NULL)
-        abort();
-    for (int tries = -1; tries < 5; tries++) {
-        const double start = now();
-#pragma omp parallel for schedule(static)
-        for (size_t i = 0; i < count; i++)
-            a[i] = tries < 0 ? (b[i] = 1) : a[i] + 0.5f * b[i];
-        const double rate = 3e-9 * (double)(count * sizeof *a) / (now() - start);
-        best = tries >= 0 && rate > best ? rate : best;
-    }
-    sink = a[count / 2];
-    free(a);
-    free(b);
-    return best;
-}
+#include "machine.h"
 
 /* --- Running a row ------------------------------------------------------------------------- */
 
@@ -172,9 +90,9 @@ static double fastest(const gn_call *c)
     double best = 1e9, total = 0;
     once(c);
     for (int runs = 0; runs < 3 || total < 0.5; runs++) {
-        const double start = now();
+        const double start = machine_now();
         once(c);
-        const double seconds = now() - start;
+        const double seconds = machine_now() - start;
         best = seconds < best ? seconds : best;
         total += seconds;
     }
@@ -183,7 +101,7 @@ static double fastest(const gn_call *c)
 
 static void report(const char *what, const gn_call *c, double flops)
 {
-    const double before = peak(), seconds = fastest(c), after = peak();
+    const double before = machine_peak(), seconds = fastest(c), after = machine_peak();
     const double top = before > after ? before : after, rate = 1e-9 * flops / seconds;
     printf("%-42s %9.3f ms %7.1f GFLOP/s  %.2f of %.1f%s\n", what, 1e3 * seconds, rate, rate / top,
            top, before > 1.05 * after || after > 1.05 * before ? "  (unsteady)" : "");
@@ -290,11 +208,11 @@ int main(int argc, char **argv)
     if (argc > 2)
         omp_set_num_threads(atoi(argv[2]));
     if (argc > 3 && strcmp(argv[3], "peak") == 0) {
-        printf("%.1f\n", peak());
+        printf("%.1f\n", machine_peak());
         return 0;
     }
     if (argc > 3 && strcmp(argv[3], "bandwidth") == 0) {
-        printf("%.1f\n", bandwidth());
+        printf("%.1f\n", machine_bandwidth());
         return 0;
     }
     printf("table %s, %d threads\n", table->name, omp_get_max_threads());

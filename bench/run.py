@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: MIT
 """GomokuNet's training steps and inference beside PyTorch's: one table from one run.
 
-    bench/run.py [--pairs N] [--rows PATTERN] [--quick]
+    bench/run.py [--pairs N] [--rows PATTERN] [--tries N] [--quick]
 
-Ours and the peer's variants run in turn, the machine's peak of fused multiply-adds before and after
-each round.  A round in which the peak moved by over 5 % is discarded; where none is left all of them
-count, and the row says so.  Medians.  The table goes to stdout, every round as a line of JSON to
-$BUILD/bench.jsonl.  Without PyTorch the peer's columns stay empty.
+In each round ours and the peer's variants take turns, the other way round in every second one, and
+the machine's peak of fused multiply-adds is measured between any two of them.  A run counts where
+the peaks before and after it differ by no more than 5 %; one that was not still is repeated at
+once, up to N tries.  A ratio is taken of two runs of one round that both count and whose peaks
+agree too.  The table has medians and, last, how many rounds gave each ratio at least; where none
+gave one, all of them count, and the ratio has a "~".  It goes to stdout, every round as a line of
+JSON to $BUILD/bench.jsonl.  Without PyTorch the peer's columns stay empty.
 """
 import argparse
 import fnmatch
@@ -17,16 +20,18 @@ import statistics
 import subprocess
 import sys
 
-BUILD = os.environ.get("BUILD", "build")
+import common
+from common import BUILD
+
 PYTHON = os.environ.get("PYTHON", "/usr/bin/python3")
-FLAGS = "-std=c11 -D_POSIX_C_SOURCE=200809L -O2 -fopenmp -Iinclude -Isrc".split()
 # glibc's malloc as shipped gives the pages of large blocks back at every free.
 KEEPS_PAGES = {"MALLOC_MMAP_THRESHOLD_": "17179869184", "MALLOC_TRIM_THRESHOLD_": "17179869184",
                "MALLOC_TOP_PAD_": "268435456"}
-PEERS = {"channels_last": ([], {}), "keeping pages": ([], KEEPS_PAGES),
-         "default": (["contiguous"], {})}
+# name: words, environment, and whether it is there for training and for inference
+PEERS = {"channels_last": ([], {}, True, True), "keeping pages": ([], KEEPS_PAGES, True, False),
+         "default": (["contiguous"], {}, True, True), "frozen": (["frozen"], {}, False, True)}
 
-# name: blocks, channels, batch, policy, repetitions, kind; the peer that is compared
+# name: blocks, channels, batch, policy, repetitions, kind
 ROWS = {
     "dense 30x192 batch 32": (30, 192, 32, "none", 3, ""),
     "dense 30x192 batch 32 checkpointed": (30, 192, 32, "block", 3, ""),
@@ -43,94 +48,103 @@ ROWS = {
     "inference separable 30x192 batch 32": (30, 192, 32, "inference", 5, "separable"),
     "inference dense 6x64 batch 1": (6, 64, 1, "inference", 99, ""),
 }
-STILL = 0.05
 
 
-def build():
-    libraries = open(BUILD + "/libs").read().split()
-    for program in ("bench_step", "bench_kernels"):
-        subprocess.run([os.environ.get("CC", "cc")] + FLAGS +
-                       ["bench/%s.c" % program, BUILD + "/libgomokunet.a"] + libraries +
-                       ["-lm", "-o", "%s/%s" % (BUILD, program)], check=True)
+def fits(peer, row):
+    return PEERS[peer][3 if row[3] == "inference" else 2]
 
 
-def run(command, extra=None):
-    done = subprocess.run(command, env=dict(os.environ, **(extra or {})), check=True,
-                          stdout=subprocess.PIPE, universal_newlines=True)
-    return json.loads(done.stdout)
-
-
-def machine(what):
-    return run([BUILD + "/bench_kernels", "fast", str(os.cpu_count()), what])
-
-
-def round_of(row, peers):
+def command(who, row):
+    """Of ours, or of a peer, which has no "cheap" and is run without recomputation instead."""
     arguments = [str(word) for word in row if word != ""]
-    result = {"before": machine("peak"), "ours": run([BUILD + "/bench_step"] + arguments)}
-    for name in peers:
-        words, environment = PEERS[name]
-        policy = ["none" if word == "cheap" else word for word in arguments]
-        result[name] = run([PYTHON, "bench/torch_step.py"] + policy + words, environment)
-    result["after"] = machine("peak")
-    result["still"] = abs(result["before"] - result["after"]) <= STILL * result["before"]
+    if who == "ours":
+        return [BUILD + "/bench_step"] + arguments, {}
+    words, environment = PEERS[who][:2]
+    return ([PYTHON, "bench/torch_step.py"] +
+            ["none" if word == "cheap" else word for word in arguments] + words, environment)
+
+
+def round_of(row, peers, tries, backwards):
+    result, peak = {}, None
+    everyone = ["ours"] + [peer for peer in peers if fits(peer, row)]
+    for who in reversed(everyone) if backwards else everyone:
+        result[who] = common.between_peaks(lambda: common.run(*command(who, row)), tries,
+                                           before=peak)
+        peak = result[who]["after"]
     return result
 
 
-def median(rounds, key, number="positions_per_second"):
-    return statistics.median(r[key][number] for r in rounds)
+def median(rounds, who, key="positions_per_second"):
+    """Over the runs that count, or over all."""
+    runs = [r[who] for r in rounds]
+    return statistics.median(r[key] for r in [r for r in runs if r["still"]] or runs)
+
+
+def ratio(rounds, peer):
+    """Ours over the peer's, and how many pairs were left: 0 where all were taken."""
+    def counts(r):
+        return (r["ours"]["still"] and r[peer]["still"] and
+                common.agree((r["ours"]["peak"], r[peer]["peak"])))
+    pairs = [r for r in rounds if counts(r)]
+    return statistics.median(r["ours"]["positions_per_second"] / r[peer]["positions_per_second"]
+                             for r in pairs or rounds), len(pairs)
 
 
 def print_row(name, rounds, peers):
-    still = [r for r in rounds if r["still"]]
-    used = still or rounds
-    ours = median(used, "ours")
-    peak = statistics.median((r["before"] + r["after"]) / 2 for r in used)
-    share = median(used, "ours", "gflops") / peak
-    cells = "%-36s %9.1f %7.1f %5.2f" % (name, ours, median(used, "ours", "gflops"), share)
+    there = [peer for peer in peers if peer in rounds[0]]
+    cells = "%-36s %9.1f %7.1f %5.2f" % (name, median(rounds, "ours"),
+                                         median(rounds, "ours", "gflops"),
+                                         median(rounds, "ours", "share"))
+    left = []
     for peer in PEERS:
-        if peer in peers:
-            theirs = median(used, peer)
-            cells += " %9.1f %5.2f" % (theirs, ours / theirs)
+        if peer in there:
+            times, pairs = ratio(rounds, peer)
+            left.append(pairs)
+            cells += " %9.1f %5.2f%s" % (median(rounds, peer), times, " " if pairs else "~")
         else:
-            cells += " %9s %5s" % ("-", "-")
-    cells += " %7.0f" % median(used, "ours", "resident_mib")
-    cells += " %7.0f" % median(used, "channels_last", "resident_mib") if peers else " %7s" % "-"
-    print(cells + ("" if still else "  (the peak moved in every round)"), flush=True)
+            cells += " %9s %5s " % ("-", "-")
+    cells += " %7.0f" % median(rounds, "ours", "resident_mib")
+    cells += " %7.0f" % median(rounds, there[0], "resident_mib") if there else " %7s" % "-"
+    print(cells + ("  %d of %d" % (min(left), len(rounds)) if left else ""), flush=True)
 
 
 def torch_version():
-    asked = subprocess.run([PYTHON, "-c", "import torch; print(torch.__version__)"],
-                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                           universal_newlines=True)
+    try:
+        asked = subprocess.run([PYTHON, "-c", "import torch; print(torch.__version__)"],
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               universal_newlines=True)
+    except FileNotFoundError:
+        return None
     return asked.stdout.strip() if asked.returncode == 0 else None
 
 
 def main():
-    options = argparse.ArgumentParser()
+    options = argparse.ArgumentParser(description="speed beside PyTorch's")
     options.add_argument("--pairs", type=int, default=3, help="rounds a row (3)")
     options.add_argument("--rows", default="*", help="rows whose name fits, with * and ?")
-    options.add_argument("--quick", action="store_true", help="one round, one peer")
+    options.add_argument("--tries", type=int, default=3, help="runs until one is still (3)")
+    options.add_argument("--quick", action="store_true", help="one round, one try, one peer")
     chosen = options.parse_args()
-    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-    build()
+    if chosen.quick:
+        chosen.pairs = chosen.tries = 1
     version = torch_version()
     peers = [] if version is None else ["channels_last"] if chosen.quick else list(PEERS)
     rows = {n: r for n, r in ROWS.items() if fnmatch.fnmatch(n, "*%s*" % chosen.rows)}
     if not rows:
         sys.exit("bench: --rows %s: no such row" % chosen.rows)
-    isa = run([BUILD + "/gomokunet", "info", "--json"])["isa"]
+    isa = common.run([common.PROGRAM, "info", "--json"])["isa"]
     print("%d threads, %s, peak %.0f GFLOP/s, memory %.0f GB/s; positions a second; the peer is %s"
-          % (os.cpu_count(), isa, machine("peak"), machine("bandwidth"),
+          % (os.cpu_count(), isa, common.machine("peak"), common.machine("bandwidth"),
              "PyTorch " + version if version else "not there (Debian: python3-torch)"))
     print("%-36s %9s %7s %5s" % ("", "ours", "GFLOP/s", "/peak"), end="")
     for peer in PEERS:
-        print(" %15s" % peer, end="")
-    print(" %7s %7s" % ("MiB", "peer's"), flush=True)
+        print(" %16s" % peer, end="")
+    print(" %7s %7s  pairs" % ("MiB", "peer's"), flush=True)
     with open(BUILD + "/bench.jsonl", "w") as log:
         for name, row in rows.items():
             rounds = []
-            for _ in range(1 if chosen.quick else chosen.pairs):
-                rounds.append(round_of(row, peers))
+            for number in range(max(chosen.pairs, 1)):
+                rounds.append(round_of(row, peers, chosen.tries, number % 2 == 1))
                 log.write(json.dumps({"row": name, **rounds[-1]}) + "\n")
                 log.flush()
             print_row(name, rounds, peers)

@@ -2,9 +2,10 @@
 """The peer: one training step of GomokuNet in PyTorch on the CPU, or one inference, timed like
 bench_step.
 
-torch_step.py BLOCKS CHANNELS BATCH none|block|inference STEPS [separable] [contiguous]
-Memory format channels_last unless contiguous, AdamW, cross-entropy plus mean squared error; prints
-one JSON object.  Exits with 3 where PyTorch is not there.
+torch_step.py BLOCKS CHANNELS BATCH none|block|inference STEPS [separable] [contiguous] [frozen]
+Memory format channels_last unless contiguous, AdamW, cross-entropy plus mean squared error; frozen:
+inference of the traced network as torch.jit.optimize_for_inference leaves it, batch norm folded
+into the convolutions' weights.  Prints one JSON object.  Exits with 3 where PyTorch is not there.
 """
 import json
 import os
@@ -82,6 +83,11 @@ planes = (torch.rand(batch, 5, BOARD, BOARD) > 0.5).float()
 planes = planes.contiguous(memory_format=memory_format)
 policy = torch.randint(0, CELLS, (batch,))
 value = torch.randint(0, 2, (batch, 1)).float() * 2 - 1
+WARM = 1  # the first touches the memory
+if "frozen" in sys.argv[6:]:
+    with torch.no_grad():
+        net = torch.jit.optimize_for_inference(torch.jit.trace(net, planes))
+    WARM = 3  # and the next ones compile
 
 
 def infer():
@@ -98,10 +104,10 @@ def step():
 
 
 seconds = []
-for i in range(steps + 1):
+for i in range(-WARM, steps):
     before = time.perf_counter()
     infer() if inference else step()
-    if i > 0:
+    if i >= 0:
         seconds.append(time.perf_counter() - before)
 weights = channels * channels + 9 * channels if separable else 9 * channels * channels
 trunk = CELLS * (2 * blocks * weights + 45 * channels + 48 * channels)

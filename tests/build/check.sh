@@ -128,6 +128,13 @@ exact() { # the page, implemented afresh in plain Python, against the library: t
 
 fault_injection() { make BUILD="$BUILD" faults; }
 
+benchmarks() { # every one of them, at its shortest; what they find is nobody's verdict
+    make -j2 BUILD="$BUILD" bench BENCH='--quick --rows "inference dense 6x64*"' &&
+        make BUILD="$BUILD" bench-scale SCALE="--quick --tries 1" &&
+        make BUILD="$BUILD" bench-exactness ROUNDS=1 &&
+        make BUILD="$BUILD" bench-roofline ROOFLINE="--tries 1"
+}
+
 clang_tests() { # the whole suite built by clang, and its own headers check
     local b=$BUILD/clang
     make -j2 BUILD="$b" CC=clang all test-programs "$b/digest" "$b/fuzz_exact" &&
@@ -153,6 +160,7 @@ check matrix matrix
 check cpus tests/build/cpus.sh
 check exact exact
 check faults fault_injection
+check benchmarks benchmarks
 check clang clang_tests
 check sanitizers sanitizers
 check threads threads
