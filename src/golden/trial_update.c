@@ -165,40 +165,36 @@ static double power(double beta, uint64_t t)
 static bool adamw(gn_trial *t, const gn_update_slip *slip, const step *s, const char *group,
                   const char *name, double *want, size_t count)
 {
-    const gn_reader *golden = t->replay.golden;
-    const gn_optimizer_config c = gn_optimizer_default();
-    const char *kind = gn_reader_metadata(golden, "optimizer");
+    const gn_optimizer_config *c = &t->scope.optimizer;
     const float *p = before(s, "after", name, count), *g = gradient(t, s, name, count);
     const float *m0 = before(s, "after_exp_avg", name, count);
     const float *v0 = before(s, "after_exp_avg_sq", name, count);
     const gn_value param = gn_tape_find(t->net.tape, name);
     if (p == NULL || g == NULL || param == GN_NONE ||
         (s->number > 1 && (m0 == NULL || v0 == NULL)) ||
-        (kind != NULL && strcmp(kind, "adamw") != 0))
+        c->kind != GN_ADAMW)
         return false;
     if (slip->idle) {
         for (size_t i = 0; i < count; i++)
             want[i] = (double)p[i];
         return strcmp(group, "after") == 0 && squares(g, count) == 0;
     }
-    const double lr = gn_field_number(golden, "lr", 1e-3), eps = gn_field_number(golden, "eps", c.eps);
-    const double decay = gn_field_number(golden, "weight_decay", c.weight_decay);
-    const double b1 = gn_field_number(golden, "beta1", c.beta1), b2 = gn_field_number(golden, "beta2", c.beta2);
-    const double factor = clip_factor(t, slip, s, g, count, gn_field_number(golden, "clip", c.clip));
+    const double lr = t->scope.rate, b1 = c->beta1, b2 = c->beta2;
+    const double factor = clip_factor(t, slip, s, g, count, c->clip);
     const bool vector = gn_tape_value(t->net.tape, param)->shape.rank < 2;
     const bool decayed = !slip->decay_missing && !slip->decay_coupled &&
                          !(slip->decay_skips_vectors && vector);
     const double first = slip->no_bias_correction ? 1 : 1 - power(b1, s->number);
     const double second = slip->no_bias_correction ? 1 : 1 - power(b2, s->number);
     for (size_t i = 0; i < count && factor >= 0; i++) {
-        const double x = (double)p[i], add = slip->decay_coupled ? decay * x : 0;
+        const double x = (double)p[i], add = slip->decay_coupled ? c->weight_decay * x : 0;
         const double scaled = (double)g[i] * factor + add;
         const double square = slip->second_moment_unclipped ? (double)g[i] + add : scaled;
         const double m = b1 * at(m0, i) + (1 - b1) * scaled;
         const double v = b2 * at(v0, i) + (1 - b2) * square * square;
-        const double below = slip->eps_inside_root ? root(v / second + eps)
-                                                   : root(v / second) + eps;
-        const double after = x * (decayed ? 1 - lr * decay : 1) - lr * (m / first) / below;
+        const double below = slip->eps_inside_root ? root(v / second + c->eps)
+                                                   : root(v / second) + c->eps;
+        const double after = x * (decayed ? 1 - lr * c->weight_decay : 1) - lr * (m / first) / below;
         want[i] = strcmp(group, "after_exp_avg") == 0      ? m
                   : strcmp(group, "after_exp_avg_sq") == 0 ? v
                                                            : after;

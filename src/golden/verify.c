@@ -8,6 +8,7 @@
 #include "base/align.h"
 #include "golden/audit.h"
 #include "golden/cases_judge.h"
+#include "golden/fields.h"
 
 const char *gn_verdict_name(gn_verdict verdict)
 {
@@ -139,24 +140,23 @@ static gn_status config_of(gn_net_config *c, size_t *batch, const gn_reader *gol
                            const char *path, gn_err *err)
 {
     static const char *const keys[] = {"board_size", "num_blocks", "channels", "batch_size"};
-    int value[4];
+    double value[4];
     *c = gn_net_default();
     for (int i = 0; i < 4; i++) {
-        const char *text = gn_reader_metadata(golden, keys[i]);
-        char *end = NULL;
-        const long number = text == NULL ? 0 : strtol(text, &end, 10);
-        if (text == NULL || *text == '\0' || *end != '\0' || number < 1 || number > 1 << 20)
-            return gn_fail(err, GN_E_FORMAT, "%s: no golden file: metadata %s is %s, expected a "
-                           "number", path, keys[i], text == NULL ? "missing" : text);
-        value[i] = (int)number;
+        const gn_field_range range = {keys[i], 1, 1 << 20, true};
+        if (gn_reader_metadata(golden, keys[i]) == NULL)
+            return gn_fail(err, GN_E_FORMAT, "%s: no golden file: metadata %s is missing, expected "
+                           "a number", path, keys[i]);
+        if (gn_field_number(&value[i], golden, path, &range, err) != GN_OK)
+            return GN_E_FORMAT;
     }
     const char *conv = gn_reader_metadata(golden, "conv");
     if (conv == NULL || (strcmp(conv, "dense") != 0 && strcmp(conv, "separable") != 0))
         return gn_fail(err, GN_E_FORMAT, "%s: no golden file: metadata conv is %s, expected dense "
                        "or separable", path, conv == NULL ? "missing" : conv);
-    c->board_size = value[0];
-    c->num_blocks = value[1];
-    c->channels = value[2];
+    c->board_size = (int)value[0];
+    c->num_blocks = (int)value[1];
+    c->channels = (int)value[2];
     c->conv = strcmp(conv, "separable") == 0 ? GN_SEPARABLE : GN_DENSE;
     *batch = (size_t)value[3];
     return gn_net_validate(c, err);
@@ -213,7 +213,7 @@ static gn_status judge_network(gn_verification *out, gn_scope *scope, const gn_r
     gn_net net = {0};
     size_t batch = 0;
     gn_status st = config_of(&config, &batch, golden, path, err);
-    if (st == GN_OK) st = gn_scope_read(scope, golden, candidate, candidate_path, err);
+    if (st == GN_OK) st = gn_scope_read(scope, golden, candidate, path, candidate_path, err);
     if (st == GN_OK) st = gn_net_create(&net, &config, err);
     if (st == GN_OK && has_group(golden, "eval_forward/"))
         st = judge_mode(out, &net, batch, false, threads, scope, watch, err);
