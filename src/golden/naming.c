@@ -40,25 +40,56 @@ static double flush_loss(const gn_evidence *e, size_t i, double *a, double *b)
 }
 
 /* Every element outside its bound is off by what was flushed and no more. */
-static gn_status flushed(bool *out, const gn_evidence *e, gn_err *err)
+static bool only_flushed(const gn_evidence *e, double *terms)
 {
-    double *terms = malloc((2 * e->terms + 1) * sizeof *terms);
-    if (terms == NULL)
-        return gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu terms", e->terms);
     size_t outside = 0;
-    bool all = true;
-    for (size_t i = 0; i < e->count && all; i++) {
+    for (size_t i = 0; i < e->count; i++) {
         const double got = (double)e->got[i], error = size_of(got - e->want[i]);
         if (gn_judge_inside(e, i))
             continue;
         outside++;
-        all = (got == 0 && size_of(e->want[i]) < smallest_normal) ||
-              (e->terms > 0 && e->quad != NULL &&
-               error <= e->bound[i] + flush_loss(e, i, terms, terms + e->terms));
+        if (!(got == 0 && size_of(e->want[i]) < smallest_normal) &&
+            !(gn_judge_is_sum(e) &&
+              error <= e->bound[i] + flush_loss(e, i, terms, terms + e->terms)))
+            return false;
     }
-    *out = all && outside > 0;
+    return outside > 0;
+}
+
+/* The tensor without what flushing may have done to it: the nearest to the truth that it allows. */
+static void unflushed(float *out, const gn_evidence *e, double *terms)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        const double off = (double)e->got[i] - e->want[i];
+        out[i] = e->got[i];
+        if (off == 0 || !finite(off))
+            continue;
+        const double loss = flush_loss(e, i, terms, terms + e->terms);
+        const double rest = size_of(off) > loss ? size_of(off) - loss : 0;
+        if (loss > u * size_of(off))
+            out[i] = (float)(e->want[i] + (off < 0 ? -rest : rest));
+    }
+}
+
+/* Flushing excuses what it takes away: what is left of a sum's errors must be float32's own. */
+static gn_status flushed(bool *out, const gn_evidence *e, gn_err *err)
+{
+    double *terms = malloc((2 * e->terms + 1) * sizeof *terms);
+    float *rest = malloc((e->count + 1) * sizeof *rest);
+    gn_status st = terms != NULL && rest != NULL
+                       ? GN_OK
+                       : gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu terms", e->terms);
+    *out = st == GN_OK && only_flushed(e, terms);
+    if (*out && gn_judge_is_sum(e)) {
+        gn_finding unseen = {.verdict = GN_VERDICT_UNJUDGED};
+        gn_evidence without = *e;
+        unflushed(rest, e, terms);
+        without.got = rest;
+        st = gn_judge_sums(out, &unseen, &without, err);
+    }
     free(terms);
-    return GN_OK;
+    free(rest);
+    return st;
 }
 
 /* --- Ops that sum nothing --------------------------------------------------------------------- */
@@ -355,7 +386,7 @@ gn_status gn_name(gn_verdict *out, const gn_evidence *e, double envelope, gn_err
     *out = flush ? GN_VERDICT_FTZ : GN_VERDICT_WRONG;
     if (st != GN_OK || flush || e->sums == NULL)
         return st;
-    if (e->terms == 0 || e->quad == NULL)
+    if (!gn_judge_is_sum(e))
         return name_op(out, e, err);
     st = name_sum(out, e, envelope, err);
     if (st == GN_OK && *out == GN_VERDICT_WRONG && gn_sums_normalise(e->sums))
