@@ -145,7 +145,7 @@ double gn_explain(gn_trial *t, const gn_mistake *m, const gn_finding *f, const g
                   double *want)
 {
     if (m->by_verdict)
-        return m->verdict == f->verdict ? 0 : nothing;
+        return (f->formats >> m->verdict & 1) != 0 ? 0 : nothing;
     if (m->roughly > 0)
         return approximates(t, m, f->name) ? approximate(e, m->roughly) : nothing;
     double least = nothing;

@@ -243,6 +243,6 @@ gn_status gn_judge(gn_finding *f, const gn_evidence *e, gn_err *err)
     if (st == GN_OK && transformed)
         f->verdict = GN_VERDICT_TRANSFORM;
     else if (st == GN_OK)
-        st = gn_name(&f->verdict, e, f->envelope, err);
+        st = gn_name(&f->verdict, &f->formats, e, f->envelope, err);
     return st;
 }

@@ -9,6 +9,7 @@
 #include "golden/audit.h"
 #include "golden/cases_judge.h"
 #include "golden/fields.h"
+#include "golden/gates.h"
 
 const char *gn_verdict_name(gn_verdict verdict)
 {
@@ -224,6 +225,45 @@ static gn_status judge_network(gn_verification *out, gn_scope *scope, const gn_r
     return st;
 }
 
+static bool is_format(gn_verdict v) { return v >= GN_VERDICT_TF32 && v <= GN_VERDICT_BF16; }
+
+/* "bf16, fp16" */
+static void format_list(char *text, size_t room, unsigned formats)
+{
+    size_t used = 0;
+    *text = '\0';
+    for (int v = GN_VERDICT_TF32; v <= GN_VERDICT_BF16; v++)
+        if ((formats >> v & 1) != 0 && used < room)
+            used += (size_t)snprintf(text + used, room - used, "%s%s", used > 0 ? ", " : "",
+                                     gn_verdict_name((gn_verdict)v));
+}
+
+/* A few numbers do not tell one format from another: they have the one that larger tensors have, if
+ * it explains them and there is one such, or say what they may be. */
+static void settle_few(gn_verification *out)
+{
+    unsigned larger = 0;
+    for (size_t i = 0; i < out->count; i++)
+        if (is_format(out->finding[i].verdict) && out->finding[i].elements >= NUMBERS)
+            larger |= 1u << out->finding[i].verdict;
+    for (size_t i = 0; i < out->count; i++) {
+        gn_finding *f = &out->finding[i];
+        const unsigned both = f->formats & larger;
+        char text[40];
+        if (!is_format(f->verdict) || f->elements >= NUMBERS)
+            continue;
+        if (both != 0 && (both & (both - 1)) == 0) {
+            while (both != 1u << f->verdict)
+                f->verdict = f->verdict == GN_VERDICT_BF16 ? GN_VERDICT_TF32 : f->verdict + 1;
+            continue;
+        }
+        format_list(text, sizeof text, f->formats);
+        snprintf(f->note, sizeof f->note, "%zu number%s alone, which may be of %s%s", f->elements,
+                 f->elements == 1 ? "" : "s", text,
+                 (f->formats & (f->formats - 1)) == 0 ? ", or so by chance" : "");
+    }
+}
+
 static gn_status judge_files(gn_verification *out, const gn_reader *golden,
                              const gn_reader *candidate, const char *path,
                              const char *candidate_path, int threads,
@@ -238,6 +278,7 @@ static gn_status judge_files(gn_verification *out, const gn_reader *golden,
         return st;
     out->level = scope.level;
     count_extra(out, golden, candidate);
+    settle_few(out);
     for (size_t i = 0; i < out->count; i++) {
         /* One who restarts each step shows what the optimiser makes of it, and no more. */
         const gn_finding *f = &out->finding[i];
