@@ -175,3 +175,76 @@ Test(holes, repdl_an_exp_a_unit_off)
     t.got[7] *= 1 + 0x1p-20f;
     cr_expect_eq(verdict(&t), GN_VERDICT_WRONG);
 }
+
+/* --- A sum that flushes, and more ------------------------------------------------------------- */
+
+enum { IMAGES = 48, TERMS = 400, UNITS = 16, OUTPUTS = IMAGES * UNITS };
+
+/* A linear layer y[n,o] = sum of x[n,k] w[o,k]; image 0 and unit 0 are so small that their sum is
+ * denormal. */
+typedef struct layer {
+    double x[IMAGES * TERMS], w[UNITS * TERMS], want[OUTPUTS], bound[OUTPUTS], quad[OUTPUTS];
+    float got[OUTPUTS], same[OUTPUTS];
+} layer;
+
+static void take_sums(layer *l)
+{
+    for (size_t i = 0; i < IMAGES * TERMS; i++)
+        l->x[i] = (double)(float)(sin((double)i * 0.7) * (i < TERMS ? 0x1p-68 : 1));
+    for (size_t i = 0; i < UNITS * TERMS; i++)
+        l->w[i] = (double)(float)(sin((double)i * 0.7) * (i < TERMS ? 0x1p-68 : 1));
+    for (size_t e = 0; e < OUTPUTS; e++) {
+        double S = 0, Q = 0;
+        l->want[e] = 0;
+        l->same[e] = 0;
+        for (size_t k = 0; k < TERMS; k++) {
+            const double a = l->x[e / UNITS * TERMS + k], b = l->w[e % UNITS * TERMS + k];
+            l->want[e] += a * b;
+            l->same[e] = fmaf((float)a, (float)b, l->same[e]);
+            S += fabs(a * b);
+            Q += a * b * a * b;
+        }
+        l->bound[e] = (TERMS + 2) * 0x1p-24 * S + 0x1p-149;
+        l->quad[e] = sqrt(Q);
+        l->got[e] = l->same[e];
+    }
+}
+
+static gn_verdict sum_verdict(layer *l)
+{
+    gn_sums sums = {.count = 1};
+    gn_call *c = &sums.call[0];
+    *c = (gn_call){.op = gn_table_find(&gn_double, "linear")->op, .nin = 2, .nout = 1};
+    c->in[0] = (gn_tensor){.shape = gn_shape_of(2, IMAGES, TERMS, 0, 0), .data = l->x};
+    c->in[1] = (gn_tensor){.shape = gn_shape_of(2, UNITS, TERMS, 0, 0), .data = l->w};
+    c->out[0].shape = gn_shape_of(2, IMAGES, UNITS, 0, 0);
+    const gn_evidence e = {.got = l->got, .same = l->same, .want = l->want, .bound = l->bound,
+                           .quad = l->quad, .count = OUTPUTS, .channels = UNITS, .terms = TERMS,
+                           .sums = &sums};
+    gn_finding f = {.verdict = GN_VERDICT_UNJUDGED};
+    cr_assert(gn_judge(&f, &e, NULL) == GN_OK);
+    return f.verdict;
+}
+
+/* What is off inside of every element's bound, by more than float32 is, hides behind no denormal:
+ * everywhere, in one unit, at one place. */
+Test(holes, a_flushed_number_hides_nothing)
+{
+    layer *l = calloc(1, sizeof *l);
+    take_sums(l);
+    cr_assert(l->want[0] != 0 && fabs(l->want[0]) < 0x1p-126);
+    cr_expect_eq(sum_verdict(l), GN_VERDICT_BITS);
+    for (size_t step = 1; step <= OUTPUTS; step *= UNITS)
+        for (int flushes = 0; flushes < 2; flushes++) {
+            take_sums(l);
+            if (flushes == 1) {
+                l->got[0] = 0;
+                cr_expect_eq(sum_verdict(l), GN_VERDICT_FTZ);
+            }
+            for (size_t i = step < OUTPUTS ? 5 : 77; i < OUTPUTS; i += step)
+                l->got[i] += (float)(0.4 * l->bound[i]);
+            cr_expect_eq(sum_verdict(l), GN_VERDICT_WRONG, "every %zu, flushed %d: %s", step,
+                         flushes, gn_verdict_name(sum_verdict(l)));
+        }
+    free(l);
+}

@@ -214,6 +214,89 @@ Test(verify_steps, unknown_words_are_refused)
     }
 }
 
+/* A golden file whose metadata are these beside the network's; what verify says of it. */
+static gn_status with_metadata(const char *key, const char *meaning, gn_err *err)
+{
+    static const char *const needed[][2] = {{"board_size", "5"}, {"num_blocks", "2"},
+                                            {"channels", "6"}, {"conv", "dense"},
+                                            {"batch_size", "3"}};
+    change all[6] = {{.key = key, .meaning = meaning}};
+    size_t count = 1;
+    for (size_t i = 0; i < 5; i++)
+        if (strcmp(needed[i][0], key) != 0)
+            all[count++] = (change){.key = needed[i][0], .meaning = needed[i][1]};
+    golden_copy(all, count);
+    gn_verification v;
+    const gn_status st = gn_verify(&v, "copy.safetensors", "golden.safetensors", 1, err);
+    if (st == GN_OK)
+        gn_verification_free(&v);
+    return st;
+}
+
+/* None of them counts as the default, or as the number that it begins with. */
+Test(verify_steps, malformed_numbers_of_a_golden_file_are_refused)
+{
+    static const char *const numbers[] = {"lr",      "beta1",        "beta2", "eps",
+                                          "momentum", "weight_decay", "clip",  "steps",
+                                          "batch_size", "board_size", "num_blocks", "channels"};
+    static const char *const bad[] = {"",     "x",    "0.001x", " 1",   "1 ",   "nan", "inf",
+                                      "-inf", "-0.5", "1e999",  "0x1",  "1e40", "1,5", "1e",
+                                      "--1",  "."};
+    gn_err err;
+    golden_write(GN_DENSE, 1, GN_ADAMW);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+            err = (gn_err){0};
+            cr_expect_eq(with_metadata(numbers[i], bad[k], &err), GN_E_FORMAT, "%s \"%s\"",
+                         numbers[i], bad[k]);
+            char stands[60];
+            snprintf(stands, sizeof stands, "metadata %s is \"%s\", expected a ", numbers[i], bad[k]);
+            cr_expect(strstr(err.text, "copy.safetensors: ") == err.text &&
+                      strstr(err.text, stands) != NULL, "%s", err.text);
+        }
+}
+
+/* Out of what an optimiser, a count or a word may be; and what a good one is. */
+Test(verify_steps, metadata_of_a_golden_file_are_within_limits)
+{
+    static const char *const bad[][2] = {{"steps", "1.5"},      {"steps", "-1"},
+                                         {"steps", "18446744073709551617"}, {"beta1", "1"},
+                                         {"beta2", "1"},        {"momentum", "1"},
+                                         {"weight_decay", "1.1"}, {"eps", "0"},
+                                         {"batch_size", "0"},   {"batch_size", "2.5"},
+                                         {"batch_size", "4294967299"}, {"optimizer", "lion"},
+                                         {"optimizer", ""},     {"nesterov", "1"},
+                                         {"nesterov", "true"},  {"conv", "dens"}};
+    static const char *const good[][2] = {{"lr", "0"}, {"lr", "1e-3"}, {"lr", "0.001"},
+                                          {"steps", "1"}, {"steps", "1000000"}, {"seed", "x"},
+                                          {"clip", "0"}, {"nesterov", "false"}};
+    gn_err err = {0};
+    golden_write(GN_DENSE, 1, GN_ADAMW);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_expect_eq(with_metadata(bad[i][0], bad[i][1], &err), GN_E_FORMAT, "%s %s", bad[i][0],
+                     bad[i][1]);
+        cr_expect(strstr(err.text, bad[i][0]) != NULL && strstr(err.text, bad[i][1]) != NULL &&
+                  strstr(err.text, "expected") != NULL, "%s", err.text);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        cr_expect_eq(with_metadata(good[i][0], good[i][1], &err), GN_OK, "%s", err.text);
+}
+
+Test(verify_steps, a_malformed_count_of_a_candidate_is_refused)
+{
+    static const char *const bad[] = {"", "2x", " 2", "2.5", "-1", "nan", "99999999999999999999"};
+    gn_verification v;
+    gn_err err = {0};
+    golden_write(GN_DENSE, 1, GN_ADAMW);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        golden_copy(&(change){.key = "steps", .meaning = bad[i]}, 1);
+        cr_expect_eq(gn_verify(&v, "golden.safetensors", "copy.safetensors", 1, &err),
+                     GN_E_FORMAT, "%s", bad[i]);
+        cr_expect(strstr(err.text, "copy.safetensors: metadata steps is \"") == err.text, "%s",
+                  err.text);
+    }
+}
+
 /* --- One implementation beside itself ---------------------------------------------------------- */
 
 Test(verify_steps, the_same_or_not)

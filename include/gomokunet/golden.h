@@ -88,6 +88,7 @@ typedef struct gn_finding {
     double truth;
     double spread, envelope; /* rms error in u sqrt(sum (ab)^2), and the worst of float32's own */
     double rms_error, reference_rms_error; /* against float64: who is nearer */
+    unsigned formats; /* of a few numbers: 1 << verdict for every format that explains them */
     char feeds[160]; /* the ops that read it; of a gradient, the gradients made of it */
 } gn_finding;
 

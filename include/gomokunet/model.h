@@ -23,7 +23,8 @@ gn_status gn_model_save(const char *path, const gn_net *net, const gn_store *sto
                         gn_tracked tracked, gn_err *err);
 
 /* Reads the configuration of a model file: from the tensors' shapes, so that a state dict which
- * PyTorch wrote will do.  GN_E_FORMAT: no GomokuNet, or the metadata say something else. */
+ * PyTorch wrote will do; safetensors, or npz as gn_tensors_open reads it.  GN_E_FORMAT: no
+ * GomokuNet, or the metadata say something else. */
 gn_status gn_model_config(gn_net_config *out, const char *path, gn_err *err);
 
 /* Fills a store from a model file; every tensor of the net must be there with its shape, and no

@@ -129,7 +129,7 @@ int command_golden(int argc, char **argv)
         {"steps", OPT_INT, &o.steps, 0, 1e6, "N", "training steps; 0: inference alone"},
         {"data", OPT_LIST, &o.data, 0, 0, "PATH", "game records; none: the built-in player's"},
         {"model", OPT_TEXT, &o.model, 0, 0, "FILE", "initial weights, instead of random ones"},
-        {"lr", OPT_REAL, &o.lr, 0, 0, "X", "learning rate"},
+        {"lr", OPT_REAL, &o.lr, 0, 1e30, "X", "learning rate"},
         {"optimizer", OPT_TEXT, &o.optimizer, 0, 0, "NAME", "adamw or sgd"},
         {"checkpoint", OPT_TEXT, &o.checkpoint, 0, 0, "POLICY",
          "none, cheap, block or every:K; no byte depends on it"},

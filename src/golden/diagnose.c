@@ -143,6 +143,17 @@ static bool inside(const diagnosis *d, size_t mistake, size_t suspect)
     return d->left[suspect * d->mistakes + mistake] <= 1;
 }
 
+/* That one number is near the right one is no evidence of an approximation: a loss is explained
+ * with the gradient that the same exp made, or not at all. */
+static bool lone_number(const diagnosis *d, size_t mistake, size_t suspect)
+{
+    bool lone = gn_mistake_at(mistake)->roughly > 0 &&
+                strncmp(d->out->suspect[suspect].name, "loss/", 5) == 0;
+    for (size_t k = 0; k < d->out->suspects && lone; k++)
+        lone = strncmp(d->out->suspect[k].name, "grad", 4) != 0 || !inside(d, mistake, k);
+    return lone;
+}
+
 /* A mistake in an op shows after the step too, but is no explanation of that alone. */
 static bool explains(const diagnosis *d, size_t mistake, size_t suspect)
 {
@@ -151,7 +162,7 @@ static bool explains(const diagnosis *d, size_t mistake, size_t suspect)
                  after_step(&d->out->suspect[suspect]);
     for (size_t k = 0; k < d->out->suspects && alone; k++)
         alone = after_step(&d->out->suspect[k]) || !inside(d, mistake, k);
-    return inside(d, mistake, suspect) && !alone;
+    return inside(d, mistake, suspect) && !alone && !lone_number(d, mistake, suspect);
 }
 
 static size_t explained(const diagnosis *d, size_t mistake)

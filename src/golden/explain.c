@@ -4,6 +4,7 @@
 #include "golden/gates.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const double u = 0x1p-24, nothing = GN_UNEXPLAINED;
 
@@ -121,17 +122,32 @@ bool gn_contradicts(const gn_evidence *e, const double *want)
     return other > 1;
 }
 
+/* Whether the tensor comes out of such an approximation: an output, or the gradient that a softmax
+ * makes of its p.  The others' gradients are made of recorded outputs. */
+static bool approximates(const gn_trial *t, const gn_mistake *m, const char *name)
+{
+    static const char back[] = "grad_forward/";
+    const gn_tape *tape = t->net.tape;
+    if (strncmp(name, "grad", 4) != 0) {
+        const int k = gn_trial_record(t, name);
+        return k != GN_NONE && m->where(gn_tape_record_at(tape, k));
+    }
+    for (int k = 0; k < gn_tape_records(tape) && strncmp(name, back, sizeof back - 1) == 0; k++) {
+        const gn_record *r = gn_tape_record_at(tape, k);
+        if (gn_record_is(r, "softmax_cross_entropy") &&
+            strcmp(gn_tape_value(tape, r->in[0])->name, name + sizeof back - 1) == 0)
+            return m->where(r);
+    }
+    return false;
+}
+
 double gn_explain(gn_trial *t, const gn_mistake *m, const gn_finding *f, const gn_evidence *e,
                   double *want)
 {
     if (m->by_verdict)
-        return m->verdict == f->verdict ? 0 : nothing;
-    if (m->roughly > 0) {
-        const int k = gn_trial_record(t, f->name);
-        return k != GN_NONE && m->where(gn_tape_record_at(t->net.tape, k))
-                   ? approximate(e, m->roughly)
-                   : nothing;
-    }
+        return (f->formats >> m->verdict & 1) != 0 ? 0 : nothing;
+    if (m->roughly > 0)
+        return approximates(t, m, f->name) ? approximate(e, m->roughly) : nothing;
     double least = nothing;
     for (int v = 0; v < (m->variants > 0 ? m->variants : 1); v++)
         if (gn_trial_run(t, m, v, f->name, want, e->count)) {

@@ -9,7 +9,21 @@
 const float *gn_field_floats(const gn_reader *file, const char *group, const char *name,
                              size_t count);
 
-/* The number that a metadata entry spells; `otherwise` where there is none, or no number. */
-double gn_field_number(const gn_reader *file, const char *key, double otherwise);
+/* A metadata entry that is a number: what it may be. */
+typedef struct gn_field_range {
+    const char *key;
+    double low, high;
+    bool whole;
+} gn_field_range;
+
+/* Its value; *out stays where there is no such entry.  GN_E_FORMAT names the file, the key, what
+ * stands there and what was expected. */
+gn_status gn_field_number(double *out, const gn_reader *file, const char *path,
+                          const gn_field_range *range, gn_err *err);
+
+/* Which of two words a metadata entry is: *out is whether it is `yes`, and stays where there is no
+ * such entry.  GN_E_FORMAT as above. */
+gn_status gn_field_choice(bool *out, const gn_reader *file, const char *path, const char *key,
+                          const char *yes, const char *no, gn_err *err);
 
 #endif

@@ -68,6 +68,8 @@ void gn_distance(gn_finding *f, const float *got, const float *golden, size_t co
 
 /* --- Gate 1: every element ------------------------------------------------------------------- */
 
+bool gn_judge_is_sum(const gn_evidence *e) { return e->terms > 0 && e->quad != NULL; }
+
 bool gn_judge_inside(const gn_evidence *e, size_t i)
 {
     const double got = (double)e->got[i], want = e->want[i];
@@ -209,30 +211,38 @@ static bool gate_sums(gn_finding *f, const gn_evidence *e, const orders *s)
            most <= MAX_GATE * f->envelope + most_same;
 }
 
+gn_status gn_judge_sums(bool *good, gn_finding *f, const gn_evidence *e, gn_err *err)
+{
+    orders *s = malloc(sizeof *s);
+    if (s == NULL)
+        return gn_fail(err, GN_E_NOMEM, "verify: no memory for samples");
+    const gn_status st = take_samples(s, e, err);
+    *good = st == GN_OK && gate_sums(f, e, s);
+    free(s);
+    return st;
+}
+
 gn_status gn_judge(gn_finding *f, const gn_evidence *e, gn_err *err)
 {
     f->elements = e->count;
     count_bits(f, e);
-    const bool sums = e->terms > 0 && e->quad != NULL;
-    bool good = gate_elements(f, e);
+    const bool inside = gate_elements(f, e);
     f->verdict = GN_VERDICT_BITS;
     if (f->different == 0)
         return GN_OK;
-    orders *s = sums ? malloc(sizeof *s) : NULL;
-    if (sums && s == NULL)
-        return gn_fail(err, GN_E_NOMEM, "verify: no memory for samples");
-    gn_status st = sums ? take_samples(s, e, err) : GN_OK;
-    if (st == GN_OK) {
-        good = (!sums || gate_sums(f, e, s)) && good;
-        f->verdict = GN_VERDICT_BOUND;
-    }
-    free(s);
-    bool transformed = false;
-    if (st == GN_OK && !good)
-        st = gn_transform(&transformed, e, err);
+    bool usual = true, transformed = false;
+    gn_status st = GN_OK;
+    if (gn_judge_is_sum(e))
+        st = gn_judge_sums(&usual, f, e, err);
+    if (st != GN_OK)
+        return st;
+    f->verdict = GN_VERDICT_BOUND;
+    if (inside && usual)
+        return GN_OK;
+    st = gn_transform(&transformed, e, err);
     if (st == GN_OK && transformed)
         f->verdict = GN_VERDICT_TRANSFORM;
-    else if (st == GN_OK && !good)
-        st = gn_name(&f->verdict, e, f->envelope, err);
+    else if (st == GN_OK)
+        st = gn_name(&f->verdict, &f->formats, e, f->envelope, err);
     return st;
 }

@@ -27,6 +27,11 @@ void gn_distance(gn_finding *finding, const float *got, const float *golden, siz
 /* Infinities and NaNs must be where the truth has them; other elements within their bound. */
 bool gn_judge_inside(const gn_evidence *e, size_t i);
 
+/* Whether it is a sum of products; and whether what it is off, over the tensor, over each channel
+ * and at most, is float32's own: in the finding spread and envelope.  GN_E_NOMEM. */
+bool gn_judge_is_sum(const gn_evidence *e);
+gn_status gn_judge_sums(bool *good, gn_finding *finding, const gn_evidence *e, gn_err *err);
+
 /* The error of element i in units of u Q were it `value`; 0 where Q is 0, which the elements' gate
  * judges. */
 double gn_judge_relative(const gn_evidence *e, size_t i, double value);

@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-static const double u = 0x1p-24, smallest_normal = 0x1p-126;
+static const double u = 0x1p-24;
 enum { SAMPLES = 384, LEAST = 96, PRODUCTS = 1 << 20 };
 
 static gn_verdict verdict_of(gn_precision p)
@@ -26,39 +26,22 @@ static gn_verdict verdict_of(gn_precision p)
     return verdicts[p];
 }
 
-/* --- Flushing to zero ------------------------------------------------------------------------- */
+/* What explains a tensor: the first that did, and of a few numbers all. */
+typedef struct named {
+    gn_verdict verdict;
+    unsigned formats;
+} named;
 
-/* What the terms of an element can lose where denormal factors, products and sums are 0. */
-static double flush_loss(const gn_evidence *e, size_t i, double *a, double *b)
+static void explained(named *n, gn_precision p)
 {
-    double loss = (double)(e->terms + 1) * smallest_normal;
-    gn_sums_gather(e->sums, i, a, b);
-    for (size_t k = 0; k < e->terms; k++)
-        if (size_of(a[k]) < smallest_normal || size_of(b[k]) < smallest_normal)
-            loss += size_of(a[k] * b[k]);
-    return loss;
+    n->verdict = n->verdict == GN_VERDICT_WRONG ? verdict_of(p) : n->verdict;
+    n->formats |= 1u << verdict_of(p);
 }
 
-/* Every element outside its bound is off by what was flushed and no more. */
-static gn_status flushed(bool *out, const gn_evidence *e, gn_err *err)
+/* A number or two may be several formats': the first is not enough. */
+static bool looks_on(const named *n, const gn_evidence *e)
 {
-    double *terms = malloc((2 * e->terms + 1) * sizeof *terms);
-    if (terms == NULL)
-        return gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu terms", e->terms);
-    size_t outside = 0;
-    bool all = true;
-    for (size_t i = 0; i < e->count && all; i++) {
-        const double got = (double)e->got[i], error = size_of(got - e->want[i]);
-        if (gn_judge_inside(e, i))
-            continue;
-        outside++;
-        all = (got == 0 && size_of(e->want[i]) < smallest_normal) ||
-              (e->terms > 0 && e->quad != NULL &&
-               error <= e->bound[i] + flush_loss(e, i, terms, terms + e->terms));
-    }
-    *out = all && outside > 0;
-    free(terms);
-    return GN_OK;
+    return n->verdict == GN_VERDICT_WRONG || e->count < NUMBERS;
 }
 
 /* --- Ops that sum nothing --------------------------------------------------------------------- */
@@ -76,7 +59,7 @@ static bool agrees(const gn_evidence *e, size_t i, const gn_rounding *r, double 
            got <= gn_precision_round(r->precision, simulated + bound);
 }
 
-static gn_status name_op(gn_verdict *out, const gn_evidence *e, gn_err *err)
+static gn_status name_op(named *out, const gn_evidence *e, gn_err *err)
 {
     gn_rounding list[GN_ROUNDINGS];
     const int count = gn_roundings(list, e->sums->count > 1);
@@ -84,7 +67,7 @@ static gn_status name_op(gn_verdict *out, const gn_evidence *e, gn_err *err)
     gn_status st = simulated == NULL
                        ? gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu numbers", e->count)
                        : GN_OK;
-    for (int k = 0; k < count && st == GN_OK && *out == GN_VERDICT_WRONG; k++) {
+    for (int k = 0; k < count && st == GN_OK && looks_on(out, e); k++) {
         if (!gn_sums_can(e->sums, &list[k]) ||
             (list[k].stored && !gn_precision_holds(list[k].precision, e->got, e->count)))
             continue;
@@ -93,7 +76,7 @@ static gn_status name_op(gn_verdict *out, const gn_evidence *e, gn_err *err)
         for (size_t i = 0; i < e->count && all; i++)
             all = agrees(e, i, &list[k], simulated[i]);
         if (all)
-            *out = verdict_of(list[k].precision);
+            explained(out, list[k].precision);
     }
     free(simulated);
     return st;
@@ -287,9 +270,9 @@ static void choose_columns(columns *c, const gn_evidence *e, bool narrow_sums)
 }
 
 /* Sums of rounded factors are tried first, sums that are rounded on the way only if they must. */
-static void try_columns(gn_verdict *out, const gn_evidence *e, columns *c)
+static void try_columns(named *out, const gn_evidence *e, columns *c)
 {
-    for (int narrow = 0; narrow < 2 && *out == GN_VERDICT_WRONG; narrow++) {
+    for (int narrow = 0; narrow < 2 && looks_on(out, e); narrow++) {
         choose_columns(c, e, narrow == 1);
         for (size_t k = 0; k < c->samples; k++)
             simulate(c->simulated + k * (size_t)c->count, e, gn_judge_place(e, k, c->samples),
@@ -297,11 +280,15 @@ static void try_columns(gn_verdict *out, const gn_evidence *e, columns *c)
         int best = best_column(e, c);
         best = best < 0 && narrow == 1 ? column_in_some_order(e, c) : best;
         if (best >= 0 && even(e, &c->rounding[best], usual_error(e, c, best)))
-            *out = verdict_of(c->rounding[best].precision);
+            explained(out, c->rounding[best].precision);
+        for (int k = 0; k < c->count && e->count < NUMBERS; k++)
+            if (unexplained(e, c->envelope, c->simulated + k, (size_t)c->count, c->samples) <= 1 &&
+                even(e, &c->rounding[k], usual_error(e, c, k)))
+                explained(out, c->rounding[k].precision);
     }
 }
 
-static gn_status name_sum(gn_verdict *out, const gn_evidence *e, double envelope, gn_err *err)
+static gn_status name_sum(named *out, const gn_evidence *e, double envelope, gn_err *err)
 {
     columns c = {.samples = PRODUCTS / e->terms, .envelope = envelope};
     c.samples = c.samples > SAMPLES ? SAMPLES : c.samples < LEAST ? LEAST : c.samples;
@@ -320,7 +307,7 @@ static gn_status name_sum(gn_verdict *out, const gn_evidence *e, double envelope
 
 /* A batch norm's sums are of what it makes of its inputs; rounding those is another thing than
  * rounding factors.  It is run again as a whole. */
-static gn_status name_normalised(gn_verdict *out, const gn_evidence *e, double envelope,
+static gn_status name_normalised(named *out, const gn_evidence *e, double envelope,
                                  gn_err *err)
 {
     gn_rounding list[GN_ROUNDINGS];
@@ -329,6 +316,8 @@ static gn_status name_normalised(gn_verdict *out, const gn_evidence *e, double e
     if (simulated == NULL)
         return gn_fail(err, GN_E_NOMEM, "verify: no memory for %zu numbers", e->count);
     gn_status st = GN_OK;
+    named all = {.verdict = GN_VERDICT_WRONG};
+    int best = -1;
     for (int k = 0; k < count && st == GN_OK; k++) {
         if (!gn_sums_can(e->sums, &list[k]) ||
             (list[k].stored && !gn_precision_holds(list[k].precision, e->got, e->count)))
@@ -341,24 +330,34 @@ static gn_status name_normalised(gn_verdict *out, const gn_evidence *e, double e
                                    : simulated[i]);
         if (st == GN_OK && fit_rest(&f) < least) {
             least = fit_rest(&f);
-            *out = verdict_of(list[k].precision);
+            best = (int)list[k].precision;
         }
+        if (st == GN_OK && e->count < NUMBERS && fit_rest(&f) < 1)
+            explained(&all, list[k].precision);
     }
+    if (best >= 0)
+        explained(out, (gn_precision)best);
+    out->formats |= all.formats;
     free(simulated);
     return st;
 }
 
-gn_status gn_name(gn_verdict *out, const gn_evidence *e, double envelope, gn_err *err)
+gn_status gn_name(gn_verdict *out, unsigned *formats, const gn_evidence *e, double envelope,
+                  gn_err *err)
 {
     bool flush = false;
-    gn_status st = flushed(&flush, e, err);
-    *out = flush ? GN_VERDICT_FTZ : GN_VERDICT_WRONG;
-    if (st != GN_OK || flush || e->sums == NULL)
-        return st;
-    if (e->terms == 0 || e->quad == NULL)
-        return name_op(out, e, err);
-    st = name_sum(out, e, envelope, err);
-    if (st == GN_OK && *out == GN_VERDICT_WRONG && gn_sums_normalise(e->sums))
-        st = name_normalised(out, e, envelope, err);
+    named n = {.verdict = GN_VERDICT_WRONG};
+    gn_status st = gn_name_flushed(&flush, e, err);
+    if (st == GN_OK && flush)
+        explained(&n, GN_FLUSH);
+    else if (st == GN_OK && e->sums != NULL && !gn_judge_is_sum(e))
+        st = name_op(&n, e, err);
+    else if (st == GN_OK && e->sums != NULL)
+        st = name_sum(&n, e, envelope, err);
+    if (st == GN_OK && n.verdict == GN_VERDICT_WRONG && gn_judge_is_sum(e) &&
+        gn_sums_normalise(e->sums))
+        st = name_normalised(&n, e, envelope, err);
+    *out = n.verdict;
+    *formats = n.formats;
     return st;
 }

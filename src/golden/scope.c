@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "golden/fields.h"
+
 static bool begins(const char *text, const char *start)
 {
     return strncmp(text, start, strlen(start)) == 0;
@@ -18,33 +20,70 @@ static bool has_group(const gn_reader *r, const char *prefix)
     return false;
 }
 
-static gn_status read_count(uint64_t *out, const gn_reader *r, const char *path, gn_err *err)
+static gn_status read_steps(uint64_t *out, const gn_reader *r, const char *path, gn_err *err)
 {
-    const char *text = gn_reader_metadata(r, "steps");
-    char *end = NULL;
-    const long number = text == NULL ? 1 : strtol(text, &end, 10);
-    if (text != NULL && (*text == '\0' || *end != '\0' || number < 0))
-        return gn_fail(err, GN_E_FORMAT, "%s: metadata steps is \"%.40s\", expected a number", path,
-                       text);
+    double number = 1;
+    const gn_status st = gn_field_number(
+        &number, r, path, &(gn_field_range){"steps", 0, 1e6, true}, err);
     *out = (uint64_t)number;
-    return GN_OK;
+    return st;
+}
+
+/* The last of the steps told that there are tensors of: a count alone costs nobody time. */
+static uint64_t steps_there(const gn_reader *r, uint64_t told)
+{
+    uint64_t last = told > 0;
+    for (size_t i = 0; i < gn_reader_count(r); i++) {
+        const char *name = gn_reader_at(r, i)->name;
+        const uint64_t step = begins(name, "step/") ? strtoull(name + 5, NULL, 10) : 0;
+        last = step > last && step <= told ? step : last;
+    }
+    return last;
+}
+
+/* The optimiser that the golden file says its steps are of, within what an optimiser may be. */
+static gn_status read_optimizer(gn_scope *out, const gn_reader *golden, const char *path,
+                                gn_err *err)
+{
+    gn_optimizer_config *c = &out->optimizer;
+    const struct {
+        double *to;
+        gn_field_range range;
+    } numbers[] = {{&out->rate, {"lr", 0, 1e30, false}},
+                   {&c->beta1, {"beta1", 0, 0.999999, false}},
+                   {&c->beta2, {"beta2", 0, 0.9999999, false}},
+                   {&c->eps, {"eps", 1e-30, 1, false}},
+                   {&c->momentum, {"momentum", 0, 0.999999, false}},
+                   {&c->weight_decay, {"weight_decay", 0, 1, false}},
+                   {&c->clip, {"clip", 0, 1e30, false}}};
+    bool sgd = false;
+    *c = gn_optimizer_default();
+    out->rate = 1e-3;
+    gn_status st = gn_field_choice(&sgd, golden, path, "optimizer", "sgd", "adamw", err);
+    c->kind = sgd ? GN_SGD : GN_ADAMW;
+    if (st == GN_OK)
+        st = gn_field_choice(&c->nesterov, golden, path, "nesterov", "true", "false", err);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && st == GN_OK; i++)
+        st = gn_field_number(numbers[i].to, golden, path, &numbers[i].range, err);
+    if (st == GN_OK && c->nesterov && !(sgd && c->momentum > 0))
+        st = gn_fail(err, GN_E_FORMAT, "%s: metadata nesterov is \"true\", expected optimizer sgd "
+                     "and momentum above 0 with it", path);
+    return st;
 }
 
 /* A step's tensors may be there though nobody counted the steps. */
-static uint64_t steps_told(const gn_scope *s, uint64_t golden)
+static uint64_t steps_told(const gn_scope *s)
 {
     const bool more = gn_reader_metadata(s->candidate, "steps") == NULL &&
                       has_group(s->candidate, "step/");
-    return more ? golden : s->steps;
+    return more ? s->golden_steps : s->steps;
 }
 
 gn_status gn_scope_read(gn_scope *out, const gn_reader *golden, const gn_reader *candidate,
-                        const char *path, gn_err *err)
+                        const char *golden_path, const char *path, gn_err *err)
 {
     const char *level = gn_reader_metadata(candidate, "level");
-    const char *state = gn_reader_metadata(candidate, "state");
     const char *fused = gn_reader_metadata(candidate, "fused");
-    uint64_t golden_steps = 1;
     *out = (gn_scope){.golden = golden, .candidate = candidate, .level = GN_LEVEL_TRACE,
                       .fused = fused == NULL ? "" : fused};
     if (level != NULL) {
@@ -56,13 +95,12 @@ gn_status gn_scope_read(gn_scope *out, const gn_reader *golden, const gn_reader 
                            "gradients or trace", path, level);
         out->level = (gn_level)i;
     }
-    if (state != NULL && strcmp(state, "golden") != 0 && strcmp(state, "own") != 0)
-        return gn_fail(err, GN_E_FORMAT, "%s: metadata state is \"%.40s\", expected own or golden",
-                       path, state);
-    out->restarts = state != NULL && strcmp(state, "golden") == 0;
-    gn_status st = read_count(&golden_steps, golden, "golden file", err);
-    if (st == GN_OK) st = read_count(&out->steps, candidate, path, err);
-    if (st == GN_OK) out->steps = steps_told(out, golden_steps);
+    gn_status st = gn_field_choice(&out->restarts, candidate, path, "state", "golden", "own", err);
+    if (st == GN_OK) st = read_steps(&out->golden_steps, golden, golden_path, err);
+    if (st == GN_OK) out->golden_steps = steps_there(golden, out->golden_steps);
+    if (st == GN_OK) st = read_optimizer(out, golden, golden_path, err);
+    if (st == GN_OK) st = read_steps(&out->steps, candidate, path, err);
+    if (st == GN_OK) out->steps = steps_told(out);
     return st;
 }
 

@@ -26,7 +26,8 @@ gn_status gn_trial_open(gn_trial *out, const gn_replay *like, gn_err *err)
     }
     out->replay.golden = like->golden;
     out->replay.candidate = like->candidate;
-    return gn_scope_read(&out->scope, like->golden, like->candidate, "candidate", err);
+    return gn_scope_read(&out->scope, like->golden, like->candidate, "golden file", "candidate",
+                         err);
 }
 
 static void release(gn_trial *t)

@@ -1,5 +1,5 @@
 /* The update after a step in float64, with something in it done otherwise: running statistics,
- * clipping, AdamW.  Formulas as in src/ops/update.c; each step from the state before it.
+ * clipping, AdamW, SGD.  Formulas as in src/ops/update.c; each step from the state before it.
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,8 +145,17 @@ static double clip_factor(const gn_trial *t, const gn_update_slip *slip, const s
     return factor < 1 ? factor : 1;
 }
 
-/* --- AdamW
- * ---------------------------------------------------------------------------------------- */
+/* --- The optimiser ---------------------------------------------------------------------------- */
+
+/* One parameter in one step. */
+typedef struct given {
+    const gn_optimizer_config *c;
+    const gn_update_slip *slip;
+    const float *p, *g, *m0, *v0; /* moments: NULL is 0 */
+    double rate, factor, decay;   /* of the clip; of the weights, 0 where there is none */
+    uint64_t number;
+    int variant;
+} given;
 
 static double at(const float *x, size_t i)
 {
@@ -162,48 +171,90 @@ static double power(double beta, uint64_t t)
     return product;
 }
 
-static bool adamw(gn_trial *t, const gn_update_slip *slip, const step *s, const char *group,
-                  const char *name, double *want, size_t count)
+/* Everything that the step reads; false: it was not recorded. */
+static bool read_given(given *x, const gn_trial *t, const gn_update_slip *slip, const step *s,
+                       const char *name, size_t count)
 {
-    const gn_reader *golden = t->replay.golden;
-    const gn_optimizer_config c = gn_optimizer_default();
-    const char *kind = gn_reader_metadata(golden, "optimizer");
-    const float *p = before(s, "after", name, count), *g = gradient(t, s, name, count);
-    const float *m0 = before(s, "after_exp_avg", name, count);
-    const float *v0 = before(s, "after_exp_avg_sq", name, count);
+    const gn_optimizer_config *c = &t->scope.optimizer;
     const gn_value param = gn_tape_find(t->net.tape, name);
-    if (p == NULL || g == NULL || param == GN_NONE ||
-        (s->number > 1 && (m0 == NULL || v0 == NULL)) ||
-        (kind != NULL && strcmp(kind, "adamw") != 0))
+    const bool kept = s->number > 1 && !slip->moments_forgotten;
+    *x = (given){.c = c, .slip = slip, .p = before(s, "after", name, count),
+                 .g = gradient(t, s, name, count), .rate = t->scope.rate, .number = s->number,
+                 .variant = t->variant};
+    if (kept) {
+        x->m0 = before(s, "after_exp_avg", name, count);
+        x->v0 = before(s, "after_exp_avg_sq", name, count);
+    }
+    if (x->p == NULL || x->g == NULL || param == GN_NONE ||
+        (kept && (x->m0 == NULL || (c->kind == GN_ADAMW && x->v0 == NULL))))
         return false;
-    if (slip->idle) {
-        for (size_t i = 0; i < count; i++)
-            want[i] = (double)p[i];
-        return strcmp(group, "after") == 0 && squares(g, count) == 0;
-    }
-    const double lr = gn_field_number(golden, "lr", 1e-3), eps = gn_field_number(golden, "eps", c.eps);
-    const double decay = gn_field_number(golden, "weight_decay", c.weight_decay);
-    const double b1 = gn_field_number(golden, "beta1", c.beta1), b2 = gn_field_number(golden, "beta2", c.beta2);
-    const double factor = clip_factor(t, slip, s, g, count, gn_field_number(golden, "clip", c.clip));
     const bool vector = gn_tape_value(t->net.tape, param)->shape.rank < 2;
-    const bool decayed = !slip->decay_missing && !slip->decay_coupled &&
-                         !(slip->decay_skips_vectors && vector);
-    const double first = slip->no_bias_correction ? 1 : 1 - power(b1, s->number);
-    const double second = slip->no_bias_correction ? 1 : 1 - power(b2, s->number);
-    for (size_t i = 0; i < count && factor >= 0; i++) {
-        const double x = (double)p[i], add = slip->decay_coupled ? decay * x : 0;
-        const double scaled = (double)g[i] * factor + add;
-        const double square = slip->second_moment_unclipped ? (double)g[i] + add : scaled;
-        const double m = b1 * at(m0, i) + (1 - b1) * scaled;
-        const double v = b2 * at(v0, i) + (1 - b2) * square * square;
-        const double below = slip->eps_inside_root ? root(v / second + eps)
-                                                   : root(v / second) + eps;
-        const double after = x * (decayed ? 1 - lr * decay : 1) - lr * (m / first) / below;
-        want[i] = strcmp(group, "after_exp_avg") == 0      ? m
-                  : strcmp(group, "after_exp_avg_sq") == 0 ? v
-                                                           : after;
+    const bool none = slip->decay_missing || (slip->decay_skips_vectors && vector);
+    x->decay = none ? 0 : c->weight_decay;
+    x->factor = slip->idle ? 1 : clip_factor(t, slip, s, x->g, count, c->clip);
+    return x->factor >= 0;
+}
+
+/* What element i becomes: the parameter and its moments. */
+typedef struct result {
+    double p, m, v;
+} result;
+
+static result adamw(const given *x, size_t i)
+{
+    const gn_update_slip *slip = x->slip;
+    const gn_optimizer_config *c = x->c;
+    const double first = slip->no_bias_correction ? 1 : 1 - power(c->beta1, x->number);
+    const double second = slip->no_bias_correction ? 1 : 1 - power(c->beta2, x->number);
+    const double p = (double)x->p[i], add = slip->decay_coupled ? x->decay * p : 0;
+    const double scaled = (double)x->g[i] * x->factor + add;
+    const double square = slip->second_moment_unclipped ? (double)x->g[i] + add : scaled;
+    const double m = c->beta1 * at(x->m0, i) + (1 - c->beta1) * scaled;
+    const double v = c->beta2 * at(x->v0, i) + (1 - c->beta2) * square * square;
+    const double below = slip->eps_inside_root ? root(v / second + c->eps)
+                                               : root(v / second) + c->eps;
+    const double kept = slip->decay_coupled ? 1 : 1 - x->rate * x->decay;
+    return (result){p * kept - x->rate * (m / first) / below, m, v};
+}
+
+static result sgd(const given *x, size_t i)
+{
+    const gn_update_slip *slip = x->slip;
+    const double p = (double)x->p[i], mu = x->c->momentum, decay = x->decay * p;
+    const bool whole = x->variant == 1 && x->number == 1;
+    const double part = slip->dampened && !whole ? 1 - mu : 1;
+    const double unit = slip->rate_in_velocity ? x->rate : 1; /* of the velocity */
+    const double g = unit * ((double)x->g[i] * x->factor +
+                             (slip->decay_after_momentum ? 0 : decay));
+    const double m = mu * at(x->m0, i) + part * g;
+    const bool ahead = (x->c->nesterov && !slip->nesterov_missing) || slip->nesterov_extra;
+    const double along = (ahead ? g + mu * m : m) / unit;
+    return (result){p - x->rate * (along + (slip->decay_after_momentum ? decay : 0)), m, 0};
+}
+
+/* Whether the mistake is one that this optimiser can make. */
+static bool concerns(const gn_update_slip *slip, const gn_optimizer_config *c)
+{
+    if (c->kind == GN_ADAMW)
+        return !(slip->dampened || slip->nesterov_missing || slip->nesterov_extra ||
+                 slip->decay_after_momentum || slip->rate_in_velocity);
+    return !(slip->decay_coupled || slip->no_bias_correction || slip->eps_inside_root ||
+             slip->second_moment_unclipped) &&
+           !(slip->nesterov_missing && !c->nesterov) && !(slip->nesterov_extra && c->nesterov);
+}
+
+static bool optimiser(gn_trial *t, const gn_update_slip *slip, const step *s, const char *group,
+                      const char *name, double *want, size_t count)
+{
+    given x;
+    if (!concerns(slip, &t->scope.optimizer) || !read_given(&x, t, slip, s, name, count))
+        return false;
+    const bool param = strcmp(group, "after") == 0, first = strcmp(group, "after_exp_avg") == 0;
+    for (size_t i = 0; i < count; i++) {
+        const result r = x.c->kind == GN_ADAMW ? adamw(&x, i) : sgd(&x, i);
+        want[i] = slip->idle ? (double)x.p[i] : param ? r.p : first ? r.m : r.v;
     }
-    return factor >= 0;
+    return !slip->idle || (param && squares(x.g, count) == 0);
 }
 
 bool gn_trial_update(gn_trial *t, const gn_update_slip *slip, const char *name, double *want,
@@ -216,6 +267,6 @@ bool gn_trial_update(gn_trial *t, const gn_update_slip *slip, const char *name, 
         return false;
     snprintf(group, sizeof group, "%.*s", (int)(slash - own), own);
     if (tail_of(name, ".running_mean") == NULL && tail_of(name, ".running_var") == NULL)
-        return adamw(t, slip, &s, group, slash + 1, want, count);
+        return optimiser(t, slip, &s, group, slash + 1, want, count);
     return s.number == 1 && running(t, slip, slash + 1, want, count);
 }

@@ -355,22 +355,6 @@ static void compare_rest(const update *t)
 
 /* --- All steps -------------------------------------------------------------------------------- */
 
-static gn_optimizer_config config_of(const gn_reader *golden)
-{
-    gn_optimizer_config c = gn_optimizer_default();
-    const char *kind = gn_reader_metadata(golden, "optimizer");
-    const char *nesterov = gn_reader_metadata(golden, "nesterov");
-    c.kind = kind != NULL && strcmp(kind, "sgd") == 0 ? GN_SGD : GN_ADAMW;
-    c.nesterov = nesterov != NULL && strcmp(nesterov, "true") == 0;
-    c.beta1 = gn_field_number(golden, "beta1", c.beta1);
-    c.beta2 = gn_field_number(golden, "beta2", c.beta2);
-    c.eps = gn_field_number(golden, "eps", c.eps);
-    c.momentum = gn_field_number(golden, "momentum", c.momentum);
-    c.weight_decay = gn_field_number(golden, "weight_decay", c.weight_decay);
-    c.clip = gn_field_number(golden, "clip", c.clip);
-    return c;
-}
-
 /* Whether the golden file tells what step 1 left behind; a file made with --only may not. */
 static bool has_updates(const gn_reader *golden)
 {
@@ -382,13 +366,11 @@ static bool has_updates(const gn_reader *golden)
 
 void gn_audit_updates(gn_audit *a)
 {
-    update t = {.audit = a, .config = config_of(a->scope->golden),
-                .rate = gn_field_number(a->scope->golden, "lr", 1e-3)};
+    update t = {.audit = a, .config = a->scope->optimizer, .rate = a->scope->rate};
     if (a->replay.status != GN_OK || !has_updates(a->scope->golden))
         return;
     const gn_tape *tape = tape_of(&t);
     const gn_table *tables[] = {gn_table_fast(), &gn_double};
-    const uint64_t steps = (uint64_t)gn_field_number(a->scope->golden, "steps", 1);
     gn_status st = GN_OK;
     t.elements = gn_tape_parameters(tape);
     for (int i = 0; i < 2 && st == GN_OK; i++) {
@@ -397,7 +379,7 @@ void gn_audit_updates(gn_audit *a)
             st = gn_optimizer_create(&t.optimizer[i], tape, tables[i], &t.config, a->replay.err);
     }
     a->replay.status = st;
-    for (t.step = 1; t.step <= steps && ok(&t); t.step++) {
+    for (t.step = 1; t.step <= a->scope->golden_steps && ok(&t); t.step++) {
         judge_step(&t);
         compare_rest(&t);
     }

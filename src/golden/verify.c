@@ -8,6 +8,8 @@
 #include "base/align.h"
 #include "golden/audit.h"
 #include "golden/cases_judge.h"
+#include "golden/fields.h"
+#include "golden/gates.h"
 
 const char *gn_verdict_name(gn_verdict verdict)
 {
@@ -139,24 +141,23 @@ static gn_status config_of(gn_net_config *c, size_t *batch, const gn_reader *gol
                            const char *path, gn_err *err)
 {
     static const char *const keys[] = {"board_size", "num_blocks", "channels", "batch_size"};
-    int value[4];
+    double value[4];
     *c = gn_net_default();
     for (int i = 0; i < 4; i++) {
-        const char *text = gn_reader_metadata(golden, keys[i]);
-        char *end = NULL;
-        const long number = text == NULL ? 0 : strtol(text, &end, 10);
-        if (text == NULL || *text == '\0' || *end != '\0' || number < 1 || number > 1 << 20)
-            return gn_fail(err, GN_E_FORMAT, "%s: no golden file: metadata %s is %s, expected a "
-                           "number", path, keys[i], text == NULL ? "missing" : text);
-        value[i] = (int)number;
+        const gn_field_range range = {keys[i], 1, 1 << 20, true};
+        if (gn_reader_metadata(golden, keys[i]) == NULL)
+            return gn_fail(err, GN_E_FORMAT, "%s: no golden file: metadata %s is missing, expected "
+                           "a number", path, keys[i]);
+        if (gn_field_number(&value[i], golden, path, &range, err) != GN_OK)
+            return GN_E_FORMAT;
     }
     const char *conv = gn_reader_metadata(golden, "conv");
     if (conv == NULL || (strcmp(conv, "dense") != 0 && strcmp(conv, "separable") != 0))
         return gn_fail(err, GN_E_FORMAT, "%s: no golden file: metadata conv is %s, expected dense "
                        "or separable", path, conv == NULL ? "missing" : conv);
-    c->board_size = value[0];
-    c->num_blocks = value[1];
-    c->channels = value[2];
+    c->board_size = (int)value[0];
+    c->num_blocks = (int)value[1];
+    c->channels = (int)value[2];
     c->conv = strcmp(conv, "separable") == 0 ? GN_SEPARABLE : GN_DENSE;
     *batch = (size_t)value[3];
     return gn_net_validate(c, err);
@@ -213,7 +214,7 @@ static gn_status judge_network(gn_verification *out, gn_scope *scope, const gn_r
     gn_net net = {0};
     size_t batch = 0;
     gn_status st = config_of(&config, &batch, golden, path, err);
-    if (st == GN_OK) st = gn_scope_read(scope, golden, candidate, candidate_path, err);
+    if (st == GN_OK) st = gn_scope_read(scope, golden, candidate, path, candidate_path, err);
     if (st == GN_OK) st = gn_net_create(&net, &config, err);
     if (st == GN_OK && has_group(golden, "eval_forward/"))
         st = judge_mode(out, &net, batch, false, threads, scope, watch, err);
@@ -222,6 +223,45 @@ static gn_status judge_network(gn_verification *out, gn_scope *scope, const gn_r
     if (net.tape != NULL)
         gn_net_destroy(&net);
     return st;
+}
+
+static bool is_format(gn_verdict v) { return v >= GN_VERDICT_TF32 && v <= GN_VERDICT_BF16; }
+
+/* "bf16, fp16" */
+static void format_list(char *text, size_t room, unsigned formats)
+{
+    size_t used = 0;
+    *text = '\0';
+    for (int v = GN_VERDICT_TF32; v <= GN_VERDICT_BF16; v++)
+        if ((formats >> v & 1) != 0 && used < room)
+            used += (size_t)snprintf(text + used, room - used, "%s%s", used > 0 ? ", " : "",
+                                     gn_verdict_name((gn_verdict)v));
+}
+
+/* A few numbers do not tell one format from another: they have the one that larger tensors have, if
+ * it explains them and there is one such, or say what they may be. */
+static void settle_few(gn_verification *out)
+{
+    unsigned larger = 0;
+    for (size_t i = 0; i < out->count; i++)
+        if (is_format(out->finding[i].verdict) && out->finding[i].elements >= NUMBERS)
+            larger |= 1u << out->finding[i].verdict;
+    for (size_t i = 0; i < out->count; i++) {
+        gn_finding *f = &out->finding[i];
+        const unsigned both = f->formats & larger;
+        char text[40];
+        if (!is_format(f->verdict) || f->elements >= NUMBERS)
+            continue;
+        if (both != 0 && (both & (both - 1)) == 0) {
+            while (both != 1u << f->verdict)
+                f->verdict = f->verdict == GN_VERDICT_BF16 ? GN_VERDICT_TF32 : f->verdict + 1;
+            continue;
+        }
+        format_list(text, sizeof text, f->formats);
+        snprintf(f->note, sizeof f->note, "%zu number%s alone, which may be of %s%s", f->elements,
+                 f->elements == 1 ? "" : "s", text,
+                 (f->formats & (f->formats - 1)) == 0 ? ", or so by chance" : "");
+    }
 }
 
 static gn_status judge_files(gn_verification *out, const gn_reader *golden,
@@ -238,6 +278,7 @@ static gn_status judge_files(gn_verification *out, const gn_reader *golden,
         return st;
     out->level = scope.level;
     count_extra(out, golden, candidate);
+    settle_few(out);
     for (size_t i = 0; i < out->count; i++) {
         /* One who restarts each step shows what the optimiser makes of it, and no more. */
         const gn_finding *f = &out->finding[i];

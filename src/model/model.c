@@ -174,7 +174,7 @@ static gn_status config_of(gn_net_config *out, const gn_reader *r, const char *p
 gn_status gn_model_config(gn_net_config *out, const char *path, gn_err *err)
 {
     gn_reader *r;
-    gn_status st = gn_reader_open(&r, path, err);
+    gn_status st = gn_tensors_open(&r, path, err);
     if (st != GN_OK)
         return st;
     st = config_of(out, r, path, err);
@@ -267,7 +267,7 @@ gn_status gn_model_load(const char *path, const gn_net *net, gn_store *store,
 {
     gn_reader *r;
     gn_tracked counts = {0};
-    gn_status st = gn_reader_open(&r, path, err);
+    gn_status st = gn_tensors_open(&r, path, err);
     if (st != GN_OK)
         return st;
     st = check_all(r, path, net, &counts, err);

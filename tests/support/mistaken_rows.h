@@ -9,6 +9,9 @@
  * last. */
 const gn_table *mistaken_table(size_t index);
 
+/* A mistake that no catalogue lists: the policy's loss is of logits / 1.02. */
+const gn_table *mistaken_temperature(void);
+
 /* Those of the update alone. */
 const gn_table *mistaken_update(size_t index);
 

@@ -265,7 +265,7 @@ static void judge(trial *out, const bench *b)
     gn_scope scope;
     gn_audit a = {.out = &v, .scope = &scope};
     cr_assert(gn_reader_open(&file, "trial.safetensors", &err) == GN_OK, "%s", err.text);
-    cr_assert(gn_scope_read(&scope, file, file, "trial", &err) == GN_OK, "%s", err.text);
+    cr_assert(gn_scope_read(&scope, file, file, "trial", "trial", &err) == GN_OK, "%s", err.text);
     cr_assert(gn_replay_open(&a.replay, &b->net, b->batch, true, 1, &err) == GN_OK, "%s", err.text);
     a.replay.golden = a.replay.candidate = file;
     gn_audit_forward(&a);

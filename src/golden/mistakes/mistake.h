@@ -29,6 +29,9 @@ typedef struct gn_update_slip {
     bool decay_coupled, decay_skips_vectors, decay_missing;
     bool no_bias_correction, eps_inside_root, second_moment_unclipped;
     bool clip_missing, clip_each;
+    bool moments_forgotten; /* each step begins with moments of 0 */
+    /* SGD.  Dampened: variant 1 takes the first gradient whole. */
+    bool dampened, nesterov_missing, nesterov_extra, decay_after_momentum, rate_in_velocity;
     bool idle; /* a parameter whose gradient is 0 throughout is left as it is, without moments */
     bool running_biased, running_swapped;
     bool running_of_batch; /* of the batch's sound statistics, not of those recorded */

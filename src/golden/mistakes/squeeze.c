@@ -46,10 +46,21 @@ static void sum(const gn_slip *s)
         times(gn_slip_out(s, 0), gn_shape_count(s->call.out[0].shape), HW);
 }
 
-/* The gate is a constant: what the mean sends back is lost. */
-static void nothing(const gn_slip *s)
+/* The gate is a constant: what the mean sends back is lost (variant 0), or already what the product
+ * sends to the gate (1). */
+static void constant_gate(const gn_slip *s)
 {
-    memset(gn_slip_din(s, 0), 0, gn_shape_count(s->call.in[0].shape) * sizeof(double));
+    const bool mean = gn_record_is(&(gn_record){.op = s->call.op}, "global_avg_pool");
+    const int lost = s->variant == 0 && mean ? 0 : s->variant == 1 && !mean ? 1 : -1;
+    gn_slip_sound(s, &s->call);
+    if (lost >= 0 && gn_slip_din(s, lost) != NULL)
+        memset(gn_slip_din(s, lost), 0,
+               gn_shape_count(s->call.in[lost].shape) * sizeof(double));
+}
+
+static bool on_the_gate(const gn_record *r)
+{
+    return gn_record_is(r, "global_avg_pool") || gn_record_is(r, "channel_scale");
 }
 
 /* --- What stands where ------------------------------------------------------------------------ */
@@ -122,8 +133,9 @@ static const gn_mistake mistakes[] = {
      .backward = sum},
     {.name = "se-gate-gradient-missing",
      .says = "the gate is a constant to the gradient",
-     .op = "global_avg_pool",
-     .backward = nothing},
+     .variants = 2,
+     .where = on_the_gate,
+     .backward = constant_gate},
     {.name = "se-not-applied",
      .says = "the map is not multiplied by the gate",
      .op = "channel_scale",
