@@ -65,7 +65,8 @@ typedef struct gn_op {
     uint32_t constant; /* GN_IN(i): inputs that get no gradient */
     /* Checks the inputs' shapes and fills the outputs'.  GN_E_SHAPE says what was expected. */
     gn_status (*shape)(gn_call *call, gn_err *err);
-    /* Terms of the longest sum in this pass: the K of the error bound gamma_K. */
+    /* Terms of the longest sum in this pass: the K of the error bound gamma_K.  NULL: a span, whose
+     * parts have theirs. */
     size_t (*terms)(const gn_call *call);
     /* A span: its parts; bit k: the first output of part k is pinned; and GN_IN(i): inputs that no
      * later record may read, so that their gradient is stored here and its memory may hold something

@@ -24,17 +24,6 @@ static bool read_between(const gn_tape *t, int first, int end, gn_value v)
     return false;
 }
 
-/* Marks what is computed from a parameter: only that has a gradient. */
-static void find_trained(const gn_tape *t, bool *trained)
-{
-    for (int v = 0; v < t->values; v++)
-        trained[v] = t->value[v].kind == GN_PARAM;
-    for (int k = 0; k < t->records; k++)
-        for (int i = 0; i < t->record[k].nin; i++)
-            if ((t->record[k].op->constant & GN_IN(i)) == 0 && trained[t->record[k].in[i]])
-                trained[t->record[k].out[0]] = true;
-}
-
 /* Appends what record `first + k` reads from outside; false: it is not the span's part k. */
 static bool take_inputs(const gn_tape *t, const gn_op *op, int first, int k, gn_record *fused)
 {
@@ -147,7 +136,7 @@ gn_status gn_tape_fuse(gn_tape **out, const gn_tape *tape, const gn_table *table
     if (to->value == NULL || to->record == NULL || to->stage == NULL || trained == NULL) {
         gn_fail(&to->mistake, GN_E_NOMEM, "tape: no memory to fuse %d records", tape->records);
     } else {
-        find_trained(tape, trained);
+        gn_tape_trained(tape, trained);
         copy_fused(to, tape, trained, table);
     }
     free(trained);

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "autograd/tape_list.h"
 #include "base/align.h"
 #include "gomokunet/program.h"
 
@@ -71,14 +72,7 @@ static bool is_constant(const gn_record *r, int input)
 /* A value has a gradient if it depends on a parameter and the loss depends on it. */
 static void find_gradients(gn_program *p, bool *reached)
 {
-    for (int v = 0; v < gn_tape_values(p->tape); v++)
-        p->has_grad[v] = gn_tape_value(p->tape, v)->kind == GN_PARAM;
-    for (int k = 0; k < gn_tape_records(p->tape); k++) {
-        const gn_record *r = gn_tape_record_at(p->tape, k);
-        for (int i = 0; i < r->nin; i++)
-            if (!is_constant(r, i) && p->has_grad[r->in[i]])
-                p->has_grad[r->out[0]] = true;
-    }
+    gn_tape_trained(p->tape, p->has_grad);
     reached[gn_tape_loss_value(p->tape)] = true;
     for (int k = gn_tape_records(p->tape) - 1; k >= 0; k--) {
         const gn_record *r = gn_tape_record_at(p->tape, k);

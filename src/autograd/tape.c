@@ -263,3 +263,13 @@ size_t gn_tape_parameters(const gn_tape *tape)
             count += gn_shape_count(tape->value[i].shape);
     return count;
 }
+
+void gn_tape_trained(const gn_tape *t, bool *trained)
+{
+    for (int v = 0; v < t->values; v++)
+        trained[v] = t->value[v].kind == GN_PARAM;
+    for (int k = 0; k < t->records; k++)
+        for (int i = 0; i < t->record[k].nin; i++)
+            if ((t->record[k].op->constant & GN_IN(i)) == 0 && trained[t->record[k].in[i]])
+                trained[t->record[k].out[0]] = true;
+}

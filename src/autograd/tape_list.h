@@ -17,4 +17,7 @@ struct gn_tape {
 /* A copy of a text that the tape will own.  NULL: no memory, and the tape remembers. */
 char *gn_tape_text(gn_tape *tape, const char *text);
 
+/* Marks what is computed from a parameter: only that has a gradient. */
+void gn_tape_trained(const gn_tape *tape, bool *trained);
+
 #endif

@@ -209,8 +209,8 @@ static const gn_op tail_op = {
     .reads = NORM_READS | GN_IN(TAIL_W1) | GN_IN(TAIL_W2) | GN_OUT(BN_Y) | GN_OUT(TAIL_M) |
              GN_OUT(TAIL_HIDDEN) | GN_OUT(TAIL_G),
     .pinned = NORM_PINNED | GN_OUT(TAIL_M) | GN_OUT(TAIL_HIDDEN) | GN_OUT(TAIL_G),
-    .constant = NORM_CONSTANT, .shape = tail_shape, .terms = bn_terms,
-    .part = tail_parts, .parts = 9, .kept = 1u << 1 | 1u << 3 | 1u << 5,
+    .constant = NORM_CONSTANT, .shape = tail_shape, .part = tail_parts, .parts = 9,
+    .kept = 1u << 1 | 1u << 3 | 1u << 5,
     .last = GN_IN(BN_X) | GN_IN(TAIL_SKIP),
 };
 

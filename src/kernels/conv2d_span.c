@@ -235,12 +235,6 @@ static gn_status span_shape(gn_call *c, gn_err *err)
     return GN_OK;
 }
 
-static size_t span_terms(const gn_call *c)
-{
-    const span s = span_of(c);
-    return larger(s.K * s.K * larger(s.C, s.O), s.N * s.H * s.W);
-}
-
 #define SPAN_RUN \
     .forward = span_forward, .backward = span_backward, .work = span_work, .keep = span_keep
 static const gn_row conv2d_fast_row = {.op = &conv2d_op, SPAN_RUN};
@@ -256,8 +250,7 @@ static const gn_part norm_conv_parts[] = {
 static const gn_op norm_conv_op = {
     .name = "batch_norm relu conv2d", .min_in = 6, .max_in = 6, .nout = 4,
     .reads = NORM_READS | GN_IN(5), .pinned = NORM_PINNED, .constant = NORM_CONSTANT,
-    .shape = span_shape, .terms = span_terms, .part = norm_conv_parts, .parts = 3,
-    .last = GN_IN(BN_X),
+    .shape = span_shape, .part = norm_conv_parts, .parts = 3, .last = GN_IN(BN_X),
 };
 static const gn_row norm_conv_row = {.op = &norm_conv_op, SPAN_RUN};
 
@@ -266,8 +259,8 @@ static const gn_part separable_parts[] = {
     {"depthwise_conv2d", {GN_OUTSIDE, GN_OUTSIDE}}, {"conv2d", {0, GN_OUTSIDE}}};
 static const gn_op separable_op = {
     .name = "depthwise_conv2d conv2d", .min_in = 3, .max_in = 3, .nout = 1,
-    .reads = GN_IN(0) | GN_IN(1) | GN_IN(2), .shape = span_shape, .terms = span_terms,
-    .part = separable_parts, .parts = 2,
+    .reads = GN_IN(0) | GN_IN(1) | GN_IN(2), .shape = span_shape, .part = separable_parts,
+    .parts = 2,
 };
 static const gn_row separable_row = {.op = &separable_op, SPAN_RUN};
 
@@ -277,7 +270,6 @@ static const gn_part norm_separable_parts[] = {
 static const gn_op norm_separable_op = {
     .name = "batch_norm relu depthwise_conv2d conv2d", .min_in = 7, .max_in = 7, .nout = 4,
     .reads = NORM_READS | GN_IN(5) | GN_IN(6), .pinned = NORM_PINNED, .constant = NORM_CONSTANT,
-    .shape = span_shape, .terms = span_terms, .part = norm_separable_parts, .parts = 4,
-    .last = GN_IN(BN_X),
+    .shape = span_shape, .part = norm_separable_parts, .parts = 4, .last = GN_IN(BN_X),
 };
 static const gn_row norm_separable_row = {.op = &norm_separable_op, SPAN_RUN};
