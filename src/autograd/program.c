@@ -184,7 +184,8 @@ gn_status gn_program_keep(gn_program *p, const gn_store *store, gn_err *err)
             call.in[i].data = gn_store_data(store, r->in[i]);
         if (b->kept == NULL) b->kept = gn_aligned(b->row->keep(&call, NULL));
         if (b->kept == NULL)
-            return gn_fail(err, GN_E_NOMEM, "program: no memory to keep the weights of %s", r->name);
+            return gn_fail(err, GN_E_NOMEM, "program: no memory to keep the weights of %s",
+                           r->name);
         b->row->keep(&call, b->kept);
     }
     return GN_OK;
