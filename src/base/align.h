@@ -20,6 +20,9 @@ static inline void *gn_aligned(size_t bytes)
     return aligned_alloc(GN_ALIGNMENT, bytes == 0 ? GN_ALIGNMENT : gn_align(bytes));
 }
 
+/* The same for an arena: in huge pages where the system has them. */
+void *gn_aligned_large(size_t bytes);
+
 static inline void *gn_aligned_zeros(size_t bytes)
 {
     void *memory = gn_aligned(bytes);

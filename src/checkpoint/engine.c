@@ -56,7 +56,7 @@ static gn_status grow_pool(gn_pool *pool, size_t bytes, gn_err *err)
     if (bytes <= pool->bytes)
         return GN_OK;
     free(pool->memory);
-    pool->memory = gn_aligned(bytes);
+    pool->memory = gn_aligned_large(bytes);
     pool->bytes = pool->memory == NULL ? 0 : bytes;
     if (pool->memory == NULL)
         return gn_fail(err, GN_E_NOMEM, "no memory for activations: %.2f GiB needed",

@@ -189,14 +189,6 @@ static void find_edges(lowering *l)
     }
 }
 
-static bool needs_backward(const gn_program *program)
-{
-    for (int k = 0; k < gn_tape_records(gn_program_tape(program)); k++)
-        if (gn_program_has_backward(program, k))
-            return true;
-    return false;
-}
-
 static void lower_actions(lowering *l, const gn_schedule *schedule)
 {
     const int stages = gn_tape_stages(l->tape);
@@ -213,7 +205,8 @@ static void lower_actions(lowering *l, const gn_schedule *schedule)
         if (!l->ran[s])
             gn_fail(first(l), GN_E_CONFIG, "schedule: stage %s never runs forward",
                     gn_tape_stage_name(l->tape, s));
-    if (needs_backward(l->plan->program) && l->next_back >= 0)
+    const gn_value loss = gn_tape_loss_value(l->tape);
+    if (loss != GN_NONE && gn_program_has_grad(l->plan->program, loss) && l->next_back >= 0)
         gn_fail(first(l), GN_E_CONFIG, "schedule: stage %s never runs backward",
                 gn_tape_stage_name(l->tape, l->next_back));
 }

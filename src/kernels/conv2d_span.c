@@ -54,9 +54,9 @@ static source span_source(const gn_call *c, const span *s, float *work)
 static size_t span_keep(const gn_call *c, void *to)
 {
     const span s = span_of(c);
+    const size_t KK = s.K * s.K;
     if (to != NULL)
-        pack_panels(to, c->in[s.weight].data, s.O, s.C, s.C * s.K * s.K, s.K * s.K, s.K * s.K,
-                    false);
+        pack_panels(to, c->in[s.weight].data, s.O, s.C, s.C * KK, KK, KK, false);
     return panels_size(s.C, s.O, s.K) * sizeof(float);
 }
 
@@ -78,8 +78,8 @@ static void span_forward(const gn_call *c)
 static chains span_back(const gn_call *c, const span *s, float *work)
 {
     const source dy = {.x = c->dout.data, .H = s->H, .W = s->W, .C = s->O};
-    pack_panels(work, c->in[s->weight].data, s->C, s->O, s->K * s->K, s->C * s->K * s->K,
-                s->K * s->K, true);
+    const size_t KK = s->K * s->K;
+    pack_panels(work, c->in[s->weight].data, s->C, s->O, KK, s->C * KK, KK, true);
     return (chains){c->din[0].data, dy, work, work + panels_size(s->O, s->C, s->K), s->N, s->C,
                     s->K, s->taps == 0 && adds(c, 0)};
 }

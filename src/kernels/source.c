@@ -149,14 +149,11 @@ static const float *source_rows(const source *s, float *buffer, size_t P, size_t
 {
     if (source_lies(s, P))
         return s->x + (n * s->H + first) * s->W * s->C;
-    if (s->taps == NULL) {
-        frame_rows(buffer, s, P, n, first, end);
+    frame_rows(buffer, s, s->taps != NULL ? 1 : P, n, first, end);
+    if (s->taps == NULL)
         return buffer;
-    }
-    float *rows = buffer + frame_size(s, 1);
-    frame_rows(buffer, s, 1, n, first, end);
-    depthwise_rows(rows, buffer, s, end - first, false);
-    return rows;
+    depthwise_rows(buffer + frame_size(s, 1), buffer, s, end - first, false);
+    return buffer + frame_size(s, 1);
 }
 
 /* All rows of N images, made by the whole team, each image in a buffer. */

@@ -16,32 +16,28 @@ typedef struct tile {
     vec row[ROWS][VECS];
 } tile;
 
+/* Every vector of a tile, unrolled. */
+#define FOR_TILE(r, v)                                                                            \
+    _Pragma("GCC unroll 16") for (size_t r = 0; r < ROWS; r++)                                    \
+        _Pragma("GCC unroll 16") for (size_t v = 0; v < VECS; v++)
+
 static inline void tile_zero(tile *acc)
 {
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; r++)
-#pragma GCC unroll 16
-        for (int v = 0; v < VECS; v++)
-            acc->row[r][v] = vec_splat(0.0f);
+    FOR_TILE(r, v)
+        acc->row[r][v] = vec_splat(0.0f);
 }
 
 static inline void tile_load(tile *acc, const float *from)
 {
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; r++)
-#pragma GCC unroll 16
-        for (int v = 0; v < VECS; v++)
-            acc->row[r][v] = vec_load(from + r * COLS + v * LANES);
+    FOR_TILE(r, v)
+        acc->row[r][v] = vec_load(from + r * COLS + v * LANES);
 }
 
 /* Rows `step` apart. */
 static inline void tile_store_rows(float *to, const tile *acc, size_t step)
 {
-#pragma GCC unroll 16
-    for (size_t r = 0; r < ROWS; r++)
-#pragma GCC unroll 16
-        for (size_t v = 0; v < VECS; v++)
-            vec_store(to + r * step + v * LANES, acc->row[r][v]);
+    FOR_TILE(r, v)
+        vec_store(to + r * step + v * LANES, acc->row[r][v]);
 }
 
 static inline void tile_store(float *to, const tile *acc) { tile_store_rows(to, acc, COLS); }
@@ -49,11 +45,8 @@ static inline void tile_store(float *to, const tile *acc) { tile_store_rows(to, 
 /* acc = left + acc: a node of the batch tree. */
 static inline void tile_merge(tile *acc, const float *left)
 {
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; r++)
-#pragma GCC unroll 16
-        for (int v = 0; v < VECS; v++)
-            acc->row[r][v] = vec_load(left + r * COLS + v * LANES) + acc->row[r][v];
+    FOR_TILE(r, v)
+        acc->row[r][v] = vec_load(left + r * COLS + v * LANES) + acc->row[r][v];
 }
 
 /* One k: acc[r] += a[r * stride] * b. */
