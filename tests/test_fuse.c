@@ -131,7 +131,8 @@ static void expect(const char *what, const gn_table *table, int spans)
 
 typedef enum tail_change {
     AS_IT_IS, NORM_READ_LATER, GATE_READ_LATER, MEAN_NOT_PINNED, SUM_PINNED_FOR_HIDDEN, NORM_PINNED,
-    SKIP_IS_X, SKIP_IS_NORM, SKIP_FIRST, SKIP_READ_LATER, X_READ_LATER, ONE_WEIGHT, BIAS, TWO_STAGES,
+    SKIP_IS_X, SKIP_IS_NORM, SKIP_FIRST, SKIP_READ_LATER, X_READ_LATER, ONE_WEIGHT, BIAS,
+    TWO_STAGES,
     X_UNTRAINED, SKIP_UNTRAINED, ANOTHER_END, RECORD_BETWEEN, OTHER_SCALED,
     TAIL_CHANGES
 } tail_change;
@@ -187,7 +188,7 @@ Test(fuse, the_tail_of_a_block)
     }
 }
 
-/* --- Convolutions with what stands before them ------------------------------------------------- */
+/* --- Convolutions with what stands before them ------------------------------------------------ */
 
 typedef struct conv_case {
     const char *what;
@@ -272,7 +273,7 @@ Test(fuse, convolutions)
     }
 }
 
-/* --- A table of one's own ---------------------------------------------------------------------- */
+/* --- A table of one's own --------------------------------------------------------------------- */
 
 static gn_status sum_shape(gn_call *c, gn_err *err)
 {
@@ -353,7 +354,7 @@ Test(fuse, keeps_numbers_and_names)
     gn_tape_destroy(tape);
 }
 
-/* --- Without memory ---------------------------------------------------------------------------- */
+/* --- Without memory --------------------------------------------------------------------------- */
 
 /* The linker sends every call of the library here (Makefile); 0: there is memory. */
 static int allowed;
