@@ -53,7 +53,8 @@ static const run runs[] = {
 /* The bindings: how a step is run. */
 static const struct binding {
     const char *name;
-    gn_status (*bind)(gn_program **, const gn_tape *, const gn_table *, size_t, int, bool, gn_err *);
+    gn_status (*bind)(gn_program **, const gn_tape *, const gn_table *, size_t, int, bool,
+                      gn_err *);
 } bindings[] = {{"fused", gn_program_fuse}, {"unfused", gn_program_bind}};
 enum { BINDINGS = sizeof bindings / sizeof *bindings };
 

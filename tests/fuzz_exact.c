@@ -1,6 +1,8 @@
 /* Every table against the plain one, bit for bit, on random cases: any op, shape, channel tail,
  * batch, team of 1 to 33 threads, and numbers of every kind (support/draw.h).
  *
+ * And on random spans (support/span_case.h): a table's fused program against the plain records.
+ *
  * The tables are those that run here and, for the kernels' block sizes, three more that are
  * compiled for this test with other sizes (Makefile, BLOCKS_*).  A case is a function of the seed
  * and its number; one that fails is printed with the options that repeat it.
@@ -18,6 +20,8 @@
 #include "base/guard.h"
 #include "gomokunet/op.h"
 #include "support/draw_shapes.h"
+#include "support/guarded.h"
+#include "support/span_case.h"
 #include "support/triples.h"
 
 /* --- A random case -------------------------------------------------------------------------- */
@@ -46,26 +50,6 @@ static op_case draw_case(void)
 }
 
 /* --- Running it ----------------------------------------------------------------------------- */
-
-enum { GUARD = 64, PATTERN = 0xa5 };
-
-static void *memory(size_t bytes)
-{
-    unsigned char *p = aligned_alloc(64, (bytes + GUARD + 63) / 64 * 64);
-    if (p == NULL)
-        abort();
-    memset(p, 0xff, bytes); /* NaN */
-    memset(p + bytes, PATTERN, GUARD);
-    return p;
-}
-
-static bool intact(const void *p, size_t bytes)
-{
-    for (size_t i = 0; p != NULL && i < GUARD; i++)
-        if (((const unsigned char *)p)[bytes + i] != PATTERN)
-            return false;
-    return true;
-}
 
 static size_t bytes_of(gn_tensor t) { return gn_shape_count(t.shape) * sizeof(float); }
 
@@ -200,24 +184,24 @@ static bool compare(trial *got, trial *want)
 
 /* --- The tables ----------------------------------------------------------------------------- */
 
-typedef struct named {
+typedef struct candidate {
     const char *name;
     const gn_table *table;
-} named;
+} candidate;
 
 #ifdef GN_HAVE_BLOCKS
 extern const gn_table gn_table_small, gn_table_odd, gn_table_large;
 #endif
 
-static size_t list_tables(named *list, const char *only)
+static size_t list_tables(candidate *list, const char *only)
 {
     size_t count = 0;
     for (size_t i = 0; gn_table_float(i) != NULL; i++)
-        list[count++] = (named){gn_table_float(i)->name, gn_table_float(i)};
+        list[count++] = (candidate){gn_table_float(i)->name, gn_table_float(i)};
 #ifdef GN_HAVE_BLOCKS
-    list[count++] = (named){"small", &gn_table_small};
-    list[count++] = (named){"odd", &gn_table_odd};
-    list[count++] = (named){"large", &gn_table_large};
+    list[count++] = (candidate){"small", &gn_table_small};
+    list[count++] = (candidate){"odd", &gn_table_odd};
+    list[count++] = (candidate){"large", &gn_table_large};
 #endif
     for (size_t i = 0; only != NULL && i < count; i++)
         if (strcmp(list[i].name, only) == 0) {
@@ -235,12 +219,78 @@ static const gn_table *oracle(void)
     return fast->under == NULL || draw(8) == 0 ? &gn_plain : fast->under;
 }
 
-static bool one_case(uint64_t seed, uint64_t number, const named *list, size_t tables)
+/* Every value and gradient that the fused program has. */
+static bool same_values(const char *what, const span_trial *got, const span_trial *want, bool grad)
+{
+    const gn_tape *t = gn_program_tape(got->program);
+    bool good = true;
+    for (int v = 0; v < gn_tape_values(t); v++) {
+        const gn_value_info *info = gn_tape_value(t, v);
+        const gn_shape shape = gn_program_shape(got->program, v);
+        const bool made = info->producer != GN_NONE && info->producer < got->end;
+        if (grad ? gn_program_has_grad(got->program, v) && (made || info->kind == GN_PARAM) : made)
+            good = same(what, v, (gn_tensor){grad ? got->grad[v] : got->data[v], shape},
+                        (gn_tensor){grad ? want->grad[v] : want->data[v], shape}) && good;
+    }
+    return good;
+}
+
+static uint64_t fused_records;
+
+static bool compare_spans(span_trial *got, span_trial *want, bool training)
+{
+    const gn_tape *t = gn_program_tape(got->program);
+    for (int k = 0; k < got->end; k++)
+        fused_records += gn_tape_record_at(t, k)->op->parts > 0;
+    span_run(got, GN_FORWARD);
+    span_run(want, GN_FORWARD);
+    bool good = same_values("value", got, want, false);
+    span_run(got, GN_RECOMPUTE);
+    good = same_values("recomputed value", got, want, false) && good;
+    if (training) {
+        span_run(got, GN_BACKWARD);
+        span_run(want, GN_BACKWARD);
+        good = same_values("gradient of value", got, want, true) && good;
+    }
+    if (!got->intact)
+        printf("written past the end of a tensor or of the workspace\n");
+    return good && got->intact;
+}
+
+static bool span_case_agrees(const gn_table *table, const gn_table *plain)
+{
+    const span_case k = draw_span_case();
+    gn_value y;
+    gn_tape *tape = span_tape(&k, &y);
+    const uint64_t start = state;
+    span_trial got = span_open(tape, &k, table, true, y);
+    state = start;
+    span_trial want = span_open(tape, &k, plain, false, y);
+    const bool good = compare_spans(&got, &want, k.training);
+    if (!good)
+        printf("spans %d %d of %d, %zux%zux%zu, channels %zu %zu %zu, hidden %zu, %d threads, "
+               "training %d, values %d\n", (int)k.kind[0], (int)k.kind[1], k.spans, k.N, k.H, k.W,
+               k.C[0], k.C[1], k.C[2], k.hidden, k.threads, k.training, (int)k.numbers);
+    span_close(&got);
+    span_close(&want);
+    gn_tape_destroy(tape);
+    return good;
+}
+
+static bool one_case(uint64_t seed, uint64_t number, const candidate *list, size_t tables)
 {
     state = seed * UINT64_C(0xd1342543de82ef95) + number;
-    const op_case k = draw_case();
     const gn_table *plain = oracle();
-    const named *n = &list[draw(tables)];
+    const candidate *n = &list[draw(tables)];
+    if (draw(5) == 0) {
+        const bool agrees = span_case_agrees(n->table, plain);
+        if (!agrees)
+            printf("case %llu: table %s\nrepeat: --seed %llu --first %llu --cases 1\n",
+                   (unsigned long long)number, n->name, (unsigned long long)seed,
+                   (unsigned long long)number);
+        return agrees;
+    }
+    const op_case k = draw_case();
     const uint64_t start = state;
     trial got = trial_open(n->table, &k, k.threads);
     state = start;
@@ -313,7 +363,7 @@ int main(int argc, char **argv)
     }
     if (triples > 0)
         return fuzz_triples(triples);
-    named list[16];
+    candidate list[16];
     const size_t tables = list_tables(list, only);
     if (tables == 0) {
         fprintf(stderr, "fuzz_exact: no table %s here\n", only);
@@ -324,8 +374,8 @@ int main(int argc, char **argv)
     int failed = 0;
     for (; seconds > 0 ? time(NULL) < end : done < cases; done++)
         failed += !one_case(seed, first + done, list, tables);
-    printf("seed %llu: %llu cases, %d differ; tables", (unsigned long long)seed,
-           (unsigned long long)done, failed);
+    printf("seed %llu: %llu cases, %llu spans, %d differ; tables", (unsigned long long)seed,
+           (unsigned long long)done, (unsigned long long)fused_records, failed);
     for (size_t i = 0; i < tables; i++)
         printf(" %s", list[i].name);
     printf("\n");

@@ -193,7 +193,8 @@ static void add_up(void *user, const gn_event *event)
     }
 }
 
-/* Two runs with poisoned memory against the truth, which is `plain` by hand; returns how many stages ran forward again. */
+/* Two runs with poisoned memory against the truth, which is `plain` by hand; returns how many stages
+ * ran forward again. */
 static int run_twice(gn_engine *e, const gn_program *p, const gn_program *plain,
                      const gn_store *store, const char *policy, int seed)
 {

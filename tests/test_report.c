@@ -202,7 +202,7 @@ Test(report, flops_and_bytes_are_those_counted_by_hand)
                  STEPS * 2 * ((9 + 0 + 3 + 0) * map + (4 + 4 + 3) * N * C));
     cr_assert_eq(of_row(json, "conv2d 3x3", "forward", "bytes"),
                  4.0 * STEPS * (N * HW * 5 + C * 5 * 9 + map + 2 * (2 * map + C * C * 9)));
-    /* A span moves its ends: x and y, seven rows of channels, the weights; backward x, dy and dx. */
+    /* A span moves its ends: x and y, seven rows of channels, the weights; backward x, dy, dx. */
     cr_assert_eq(of_row(json, middle, "forward", "bytes"),
                  4.0 * STEPS * 2 * (2 * map + (4 + 3) * C + C * C * 9));
     cr_assert_eq(of_row(json, middle, "backward", "bytes"),
