@@ -304,7 +304,7 @@ static void sum_backward(const gn_call *c)
 static const gn_part sum_parts[] = {{"add", {GN_OUTSIDE, GN_OUTSIDE}}, {"relu", {0}}};
 static const gn_op sum_op = {.name = "add relu", .min_in = 2, .max_in = 2, .nout = 1,
                              .reads = GN_OUT(0), .shape = sum_shape, .part = sum_parts, .parts = 2};
-static const gn_row sum_row = {&sum_op, sum_forward, sum_backward, NULL, 0, 0};
+static const gn_row sum_row = {.op = &sum_op, .forward = sum_forward, .backward = sum_backward};
 static const gn_row *const own_rows[] = {&sum_row};
 static const gn_table own = {"own", sizeof(float), own_rows, 1, &gn_plain, NULL};
 

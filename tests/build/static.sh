@@ -28,7 +28,7 @@ sources() {
 
 # Memory, strings, text, OpenMP, the compiler's own integer helpers, the rounding mode.
 allowed='gn_[a-z0-9_]*|mem(cpy|move|set|cmp)|str(n?cmp|len|r?chr|tol|toul?l)|v?snprintf'
-allowed="$allowed|[mc]alloc|realloc|free|aligned_alloc|posix_memalign|__assert_fail|qsort"
+allowed="$allowed|[mc]alloc|realloc|free|aligned_alloc|madvise|posix_memalign|__assert_fail|qsort"
 allowed="$allowed|GOMP_[a-z_]*|omp_[a-z_]*|__kmpc_[a-z0-9_]*|__cpu_(model|indicator_init)"
 allowed="$allowed|_GLOBAL_OFFSET_TABLE_|__u?(div|mod)[dt]i[34]|fe[gs]etround|sqrtf?"
 
