@@ -192,6 +192,7 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.
 	$(Q)$(LINK) -o $@ $^ $(WRAP) $(LIBS) -lcriterion -lm $(MPFR_LIB)
 
 $(BUILD)/tests/test_fuse: WRAP := -Wl,--wrap=malloc,--wrap=calloc  # to refuse memory
+$(BUILD)/tests/test_keep: WRAP := -Wl,--wrap=aligned_alloc
 
 # The rates of the judge, outside of the test runner.
 $(BUILD)/rates: $(BUILD)/tests/rates.o $(SUPPORT) $(BUILD)/libgomokunet.a
