@@ -5,8 +5,7 @@
  *
  * A thread asks for some rows of one image and gets them in a frame of zeros, made on the way from
  * x; where nothing is to be made and no frame is needed, the rows of x themselves.  A frame fits
- * the second-level cache, so a view costs no memory traffic (measured on a block of 192 channels:
- * five of nine passes over its maps go).
+ * the second-level cache, so a view costs no memory traffic.
  *
  * Reads: x.
  * Order: that of the plain ops; a depthwise chain runs in a register, lanes are channels.
