@@ -18,30 +18,6 @@ static gn_net_config config_of(gn_conv conv)
 
 /* --- Hooks ------------------------------------------------------------------------------------ */
 
-typedef struct watch {
-    const truth *truth;
-    size_t seen[3]; /* by pass */
-} watch;
-
-static void compare(void *user, const gn_event *event)
-{
-    watch *w = user;
-    const gn_tape *tape = gn_program_tape(event->program);
-    const gn_record *r = gn_tape_record_at(tape, event->record);
-    const bool back = event->pass == GN_BACKWARD;
-    w->seen[event->pass]++;
-    for (int j = 0; j < (back ? 1 : r->nout); j++) {
-        const gn_value v = r->out[j];
-        const float *got = back ? event->places.grad[v] : event->places.data[v];
-        const float *want = back ? w->truth->grad[v] : w->truth->data[v];
-        char name[160];
-        snprintf(name, sizeof name, "%s%s", back ? "gradient of " : "",
-                 gn_tape_value(tape, v)->name);
-        cr_assert_not_null(got, "%s is not there", name);
-        same_bits(name, got, want, gn_shape_count(gn_program_shape(event->program, v)));
-    }
-}
-
 /* What a caller reads after a run has outlived it. */
 static void outputs_are_there(const rig *r, const truth *t)
 {
@@ -61,9 +37,9 @@ static void watch_policy(gn_conv conv, const char *policy, bool debug)
     samples x = samples_make(&r.net.config, BATCH, 5);
     rig_feed(&r, &x);
     truth t = truth_open(r.engine, r.program);
-    watch w = {.truth = &t};
+    truth_watch w = {.truth = &t, .run = policy};
     gn_engine_debug(r.engine, debug);
-    gn_engine_hook(r.engine, compare, &w);
+    gn_engine_hook(r.engine, truth_compare, &w);
     rig_run(&r);
     size_t backs = 0;
     for (int k = 0; k < gn_tape_records(r.net.tape); k++)
@@ -94,7 +70,7 @@ Test(recompute, every_value_and_whole_gradient_is_the_true_one)
 /* A value that was overwritten in place is not there any more; inputs that are there are whole. */
 static void look_at_inputs(void *user, const gn_event *event)
 {
-    watch *w = user;
+    truth_watch *w = user;
     const gn_tape *tape = gn_program_tape(event->program);
     const gn_record *r = gn_tape_record_at(tape, event->record);
     for (int i = 0; i < r->nin && event->pass != GN_BACKWARD; i++) {
@@ -112,7 +88,7 @@ Test(recompute, inputs_that_a_hook_sees_are_whole)
     samples x = samples_make(&r.net.config, BATCH, 5);
     rig_feed(&r, &x);
     truth t = truth_open(r.engine, r.program);
-    watch w = {.truth = &t};
+    truth_watch w = {.truth = &t};
     gn_engine_hook(r.engine, look_at_inputs, &w);
     rig_run(&r);
     cr_assert(w.seen[0] > 0 && w.seen[1] > w.seen[0], "something runs in place, most does not");

@@ -67,31 +67,6 @@ static void prepare(const rig *r, const network *n)
     samples_free(&x);
 }
 
-typedef struct watch {
-    const truth *truth;
-    const char *run;
-    size_t seen[3]; /* by pass */
-} watch;
-
-/* What is there after a run of a record; before its backward, the whole gradient of its output. */
-static void compare(void *user, const gn_event *event)
-{
-    watch *w = user;
-    const gn_tape *tape = gn_program_tape(event->program);
-    const gn_record *r = gn_tape_record_at(tape, event->record);
-    const bool back = event->pass == GN_BACKWARD;
-    w->seen[event->pass]++;
-    for (int j = 0; j < (back ? 1 : r->nout); j++) {
-        const gn_value v = r->out[j];
-        char name[256];
-        snprintf(name, sizeof name, "%s: %s%s", w->run, back ? "gradient of " : "",
-                 gn_tape_value(tape, v)->name);
-        same_bits(name, back ? event->places.grad[v] : event->places.data[v],
-                  back ? w->truth->grad[v] : w->truth->data[v],
-                  gn_shape_count(gn_program_shape(event->program, v)));
-    }
-}
-
 /* What the caller reads when the run is over. */
 static void pinned_values(const char *run, const rig *r, const truth *t)
 {
@@ -116,10 +91,10 @@ static void run_fused(const network *n, const gn_table *table, int threads, cons
     rig r = rig_open_fused(c, table, n->batch, threads, policy);
     const size_t block = c.conv == GN_DENSE ? 2 : 3;
     cr_assert_eq(spans_of(gn_program_tape(r.program)), block * (size_t)c.num_blocks, "%s", run);
-    watch w = {.truth = t, .run = run};
+    truth_watch w = {.truth = t, .run = run};
     prepare(&r, n);
     cr_assert(gn_engine_debug(r.engine, n->kind == USUAL || n->kind == DENORMAL));
-    gn_engine_hook(r.engine, compare, &w);
+    gn_engine_hook(r.engine, truth_compare, &w);
     rig_run(&r);
     cr_assert_eq((int)w.seen[GN_FORWARD], gn_tape_records(gn_program_tape(r.program)));
     cr_assert_eq(w.seen[GN_BACKWARD] > 0, n->training, "%s", run);

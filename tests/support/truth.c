@@ -2,6 +2,7 @@
 #include "support/truth.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,4 +74,23 @@ void truth_gradients(const truth *t, const gn_program *program, const gn_store *
         if (gn_store_grad(store, v) != NULL && gn_program_has_grad(program, v))
             same_bits(gn_tape_value(gn_program_tape(program), v)->name, gn_store_grad(store, v),
                       t->grad[v], gn_shape_count(gn_program_shape(program, v)));
+}
+
+void truth_compare(void *watch, const gn_event *event)
+{
+    truth_watch *w = watch;
+    const gn_tape *tape = gn_program_tape(event->program);
+    const gn_record *r = gn_tape_record_at(tape, event->record);
+    const bool back = event->pass == GN_BACKWARD;
+    w->seen[event->pass]++;
+    for (int j = 0; j < (back ? 1 : r->nout); j++) {
+        const gn_value v = r->out[j];
+        const float *got = back ? event->places.grad[v] : event->places.data[v];
+        char name[256];
+        snprintf(name, sizeof name, "%s: %s%s", w->run, back ? "gradient of " : "",
+                 gn_tape_value(tape, v)->name);
+        cr_assert_not_null(got, "%s is not there", name);
+        same_bits(name, got, back ? w->truth->grad[v] : w->truth->data[v],
+                  gn_shape_count(gn_program_shape(event->program, v)));
+    }
 }
