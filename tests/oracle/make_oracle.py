@@ -214,7 +214,8 @@ def train_step(model, inputs, spec, out):
             if spec["eval"] and not name.startswith(("policy_conv", "value_conv")):
                 out["grad_forward/" + name] = tensor.grad.numpy()
     for name, tensor in model.named_parameters():
-        many = tensor.dim() == 2 or name == "value_fc.0.bias"  # behind a rectifier
+        # Behind a rectifier; and batch norm takes away what a constant plane's centre tap adds.
+        many = tensor.dim() == 2 or name in ("value_fc.0.bias", "input_conv.0.weight")
         zero = tensor.grad == 0
         assert not (zero.all() if many else zero.any()), "%s: take another seed" % name
         put_result(out, "grad/" + name, tensor.grad, spec["whole"])
@@ -271,7 +272,8 @@ def make(spec):
 # --- Check ----------------------------------------------------------------------------------------
 
 def compare(name, made, kept):
-    """Another BLAS may differ in last bits: inputs must be equal, results to 1e-12."""
+    """Another BLAS may differ in last bits: inputs must be equal, results to 1e-12.  AdamW divides
+    by no less than its eps, 1e-8, and multiplies with 1e-3 a gradient that is 0 but for rounding."""
     faults = []
     (made, meta_made), (kept, meta_kept) = map(safetensors_io.loads, (made, kept))
     if meta_made != meta_kept or sorted(made) != sorted(kept):
@@ -281,7 +283,8 @@ def compare(name, made, kept):
         if got.dtype != want.dtype or got.shape != want.shape:
             faults.append("%s: %s has another type or shape" % (name, key))
             continue
-        limit = 1e-12 * np.abs(want).max() if want.dtype == np.dtype("<f8") else 0
+        close = 1e-10 if key.startswith("after") else 1e-12
+        limit = close * np.abs(want).max() if want.dtype == np.dtype("<f8") else 0
         if not np.abs(got - want).max() <= limit:
             faults.append("%s: %s differs by %g" % (name, key, np.abs(got - want).max()))
     return faults

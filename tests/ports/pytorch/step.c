@@ -123,6 +123,7 @@ int main(int argc, char **argv)
         gn_net_create(&net, &config, &err))
         return fprintf(stderr, "step: %s\n", err.text), 2;
     run_config.optimizer.weight_decay = 0.1;
+    run_config.unfused = true; /* each op's output, not each span's */
     run_config.batch = gn_reader_find(batch, "input/planes")->dim[0];
     if (gn_session_create(&session, &net, &run_config, &err) ||
         gn_session_load(session, argv[1], &err) || run(&t, &net, session, batch, &err) ||
