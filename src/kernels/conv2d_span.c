@@ -25,27 +25,23 @@ static span span_of(const gn_call *c)
                   x.dim[0], x.dim[1], x.dim[2], x.dim[3], w.dim[0], w.dim[2]};
 }
 
-/* Floats of the rows that a source needs: sc, and the depthwise weights. */
-static size_t rows_size(const span *s)
-{
-    return (s->norm ? round_up(s->C, 16) : 0) +
-           (s->taps > 0 ? round_up(TAPS * taps_width(s->C), 16) : 0);
-}
-
-/* What the convolution reads; `work` holds its rows. */
-static source span_source(const gn_call *c, const span *s, float *work)
+/* What the convolution reads. */
+static source span_source(const gn_call *c, const span *s, workspace *w)
 {
     source from = {.x = c->in[0].data, .H = s->H, .W = s->W, .C = s->C};
     if (s->norm) {
-        bn_scale(c, map_of(c->in[0].shape), work);
+        float *sc = take(w, s->C);
+        if (w->there != NULL)
+            bn_scale(c, map_of(c->in[0].shape), sc);
         from.mean = c->out[BN_MEAN].data;
-        from.sc = work;
+        from.sc = sc;
         from.beta = c->in[BN_BETA].data;
-        work += round_up(s->C, 16);
     }
     if (s->taps > 0) {
-        pack_taps(work, c->in[s->taps].data, s->C, false);
-        from.taps = work;
+        float *taps = take(w, TAPS * taps_width(s->C));
+        if (w->there != NULL)
+            pack_taps(taps, c->in[s->taps].data, s->C, false);
+        from.taps = taps;
     }
     return from;
 }
@@ -60,28 +56,38 @@ static size_t span_keep(const gn_call *c, void *to)
     return panels_size(s.C, s.O, s.K) * sizeof(float);
 }
 
+static chains span_chains(const gn_call *c, const span *s, workspace *w)
+{
+    const source from = span_source(c, s, w);
+    float *panels = take(w, panels_size(s->C, s->O, s->K));
+    if (w->there != NULL && c->kept == NULL)
+        span_keep(c, panels);
+    return (chains){c->out[0].data, from, c->kept != NULL ? c->kept : panels,
+                    take(w, (size_t)c->threads * source_size(&from, s->K / 2)), s->N, s->O, s->K,
+                    false};
+}
+
 static void span_forward(const gn_call *c)
 {
     const span s = span_of(c);
-    float *panels = (float *)c->work + rows_size(&s);
+    workspace w = {c->work, 0};
     if (s.norm && c->pass == GN_FORWARD)
         bn_normalisers(c, map_of(c->in[0].shape));
-    if (c->kept == NULL)
-        span_keep(c, panels);
-    const chains all = {c->out[0].data, span_source(c, &s, c->work),
-                        c->kept != NULL ? c->kept : panels, panels + panels_size(s.C, s.O, s.K),
-                        s.N, s.O, s.K, false};
+    const chains all = span_chains(c, &s, &w);
     chains_run(&all);
 }
 
-/* The input gradient of the convolution alone; work: its weights, and buffers. */
-static chains span_back(const gn_call *c, const span *s, float *work)
+/* The input gradient of the convolution alone. */
+static chains span_back(const gn_call *c, const span *s, workspace *w)
 {
     const source dy = {.x = c->dout.data, .H = s->H, .W = s->W, .C = s->O};
     const size_t KK = s->K * s->K;
-    pack_panels(work, c->in[s->weight].data, s->C, s->O, KK, s->C * KK, KK, true);
-    return (chains){c->din[0].data, dy, work, work + panels_size(s->O, s->C, s->K), s->N, s->C,
-                    s->K, s->taps == 0 && adds(c, 0)};
+    float *panels = take(w, panels_size(s->O, s->C, s->K));
+    if (w->there != NULL)
+        pack_panels(panels, c->in[s->weight].data, s->C, s->O, KK, s->C * KK, KK, true);
+    return (chains){c->din[0].data, dy, panels,
+                    take(w, (size_t)c->threads * source_size(&dy, s->K / 2)), s->N, s->C, s->K,
+                    s->taps == 0 && adds(c, 0)};
 }
 
 /* Takes the gradient d of one viewed image back through the rectifier, in place, and sums it for
@@ -108,9 +114,11 @@ static void view_back(float *d, const source *from, size_t n, float *leaf)
 typedef struct way_back {
     chains conv;
     source from;
-    const float *flipped;            /* the depthwise weights for its input gradient */
-    float *leaves, *tap_leaves, *dx; /* sums inside the images: batch norm's, dW of the taps */
+    float *flipped;                 /* the depthwise weights for its input gradient */
+    float *coef, *leaves;           /* batch norm's rows, and its sums inside the images */
+    float *tap_leaves;              /* dW of the taps inside the images; NULL: not wanted */
     float *images; /* for each thread a gradient of the depthwise output, and a frame */
+    float *dx;
     bool add;
 } way_back;
 
@@ -120,13 +128,28 @@ static size_t images_size(const span *s)
     return s->taps > 0 ? frame_size(&x, 0) + frame_size(&x, 1) : 0;
 }
 
+static way_back span_way_back(const gn_call *c, const span *s, source from, workspace *w)
+{
+    const size_t taps = s->taps > 0 ? TAPS * taps_width(s->C) : 0, norm = s->norm ? s->C : 0;
+    way_back b = {.from = from, .dx = c->din[0].data, .add = adds(c, 0)};
+    b.coef = take(w, 3 * norm);
+    b.leaves = take(w, 2 * s->N * norm);
+    b.tap_leaves = take(w, s->N * taps);
+    b.flipped = take(w, taps);
+    b.conv = span_back(c, s, w);
+    b.images = take(w, (size_t)c->threads * images_size(s));
+    if (c->din[s->taps].data == NULL)
+        b.tap_leaves = NULL;
+    return b;
+}
+
 /* The gradient d of the depthwise output of image n: on to dx, and into dW of the taps. */
 static void taps_back(const way_back *b, const float *d, float *frame, float *dx, size_t n)
 {
     source seen = b->from, gradient = b->from;
     seen.taps = NULL;
     gradient.x = d;
-    gradient.mean = NULL;
+    gradient.sc = NULL;
     gradient.taps = b->flipped;
     if (b->tap_leaves != NULL) {
         frame_rows(frame, &seen, 1, n, 0, seen.H);
@@ -156,43 +179,38 @@ static void images_back(const way_back *b, const span *s)
     }
 }
 
-static void span_input_gradient(const gn_call *c, const span *s, source from, float *work)
+static void span_input_gradient(const gn_call *c, const span *s, source from, workspace w)
 {
-    const size_t taps = s->taps > 0 ? round_up(TAPS * taps_width(s->C), 16) : 0;
-    float *coef = work, *leaves = coef + (s->norm ? round_up(3 * s->C, 16) : 0);
-    float *tap_leaves = leaves + (s->norm ? round_up(2 * s->N * s->C, 16) : 0);
-    float *flipped = tap_leaves + s->N * taps;
-    way_back b = {.conv = span_back(c, s, flipped + taps), .from = from, .flipped = flipped,
-                  .leaves = leaves, .dx = c->din[0].data, .add = adds(c, 0)};
-    b.images = b.conv.buffers + (size_t)c->threads * source_size(&b.conv.from, s->K / 2);
-    if (s->taps > 0) {
-        pack_taps(flipped, c->in[s->taps].data, s->C, true);
-        b.tap_leaves = c->din[s->taps].data != NULL ? tap_leaves : NULL;
-    }
+    const way_back b = span_way_back(c, s, from, &w);
+    const map_size map = map_of(c->in[0].shape);
+    if (s->taps > 0)
+        pack_taps(b.flipped, c->in[s->taps].data, s->C, true);
     images_back(&b, s);
-    if (b.tap_leaves != NULL)
-        taps_deliver(c->din[s->taps].data, tap_leaves, s->N, s->C, adds(c, s->taps));
+    if (s->taps > 0 && b.tap_leaves != NULL)
+        taps_deliver(c->din[s->taps].data, b.tap_leaves, s->N, s->C, adds(c, s->taps));
     if (s->norm) {
-        bn_gradient_rows(c, map_of(c->in[0].shape), leaves, coef);
-        bn_gradient_apply(c, map_of(c->in[0].shape), coef, c->din[0].data);
+        bn_gradient_rows(c, map, b.leaves, b.coef);
+        bn_gradient_apply(c, map, b.coef, c->din[0].data);
     }
 }
 
 static void span_backward(const gn_call *c)
 {
     const span s = span_of(c);
-    float *work = (float *)c->work + rows_size(&s);
-    const source from = span_source(c, &s, c->work);
-    if (c->din[s.weight].data != NULL) {
-        if (s.K <= 3)
-            weight_gradient(c, from, work);
-        else
-            conv2d_weight_gradient(c);
+    workspace w = {c->work, 0};
+    const source from = span_source(c, &s, &w);
+    const workspace rest = w;
+    if (c->din[s.weight].data != NULL && s.K <= 3) {
+        const sums all = sums_of(c, from, &w);
+        sums_run(&all);
+    } else if (c->din[s.weight].data != NULL) {
+        conv2d_weight_gradient(c);
     }
     if (s.norm || s.taps > 0) {
-        span_input_gradient(c, &s, from, work);
+        span_input_gradient(c, &s, from, rest);
     } else if (c->din[0].data != NULL) {
-        const chains all = span_back(c, &s, work);
+        w = rest;
+        const chains all = span_back(c, &s, &w);
         chains_run(&all);
     }
 }
@@ -200,22 +218,19 @@ static void span_backward(const gn_call *c)
 static size_t span_work(const gn_call *c)
 {
     const span s = span_of(c);
-    const size_t T = (size_t)c->threads, rows = rows_size(&s);
-    const float there = 0; /* only whether a pointer is NULL counts */
-    const source from = {.H = s.H, .W = s.W, .C = s.C, .mean = s.norm ? &there : NULL,
-                         .taps = s.taps > 0 ? &there : NULL};
-    const source dy = {.H = s.H, .W = s.W, .C = s.O};
+    workspace w = {NULL, 0};
     if (c->pass != GN_BACKWARD) {
-        const size_t run = panels_size(s.C, s.O, s.K) + T * source_size(&from, s.K / 2);
-        return larger((rows + run) * sizeof(float), s.norm ? bn_work(c) : 0);
+        span_chains(c, &s, &w);
+        return larger(w.used * sizeof(float), s.norm ? bn_work(c) : 0);
     }
-    const size_t taps = s.taps > 0 ? (s.N + 1) * round_up(TAPS * taps_width(s.C), 16) : 0;
-    const size_t norm = s.norm ? round_up(3 * s.C, 16) + round_up(2 * s.N * s.C, 16) : 0;
-    const size_t input = norm + taps + panels_size(s.O, s.C, s.K) +
-                         T * (source_size(&dy, s.K / 2) + images_size(&s));
-    const sums all = sums_of(c, from);
-    const size_t weight = s.K <= 3 ? sums_size(&all, T) : T * s.N;
-    return (rows + larger(input, weight)) * sizeof(float);
+    const source from = span_source(c, &s, &w);
+    workspace input = w;
+    span_way_back(c, &s, from, &input);
+    if (s.K <= 3)
+        sums_of(c, from, &w);
+    else
+        take(&w, (size_t)c->threads * s.N); /* conv2d_weight_gradient */
+    return larger(w.used, input.used) * sizeof(float);
 }
 
 static gn_status span_shape(gn_call *c, gn_err *err)

@@ -125,7 +125,7 @@ static void sums_run(const sums *s)
 }
 
 /* dW of a convolution of kernel size K, of `from` for x. */
-static sums sums_of(const gn_call *call, source from)
+static sums sums_of(const gn_call *call, source from, workspace *work)
 {
     const gn_shape w = call->in[call->nin - 1].shape; /* after all that the source reads */
     sums s = {.dweight = call->din[call->nin - 1].data, .from = from, .dy = call->dout.data,
@@ -140,27 +140,9 @@ static sums sums_of(const gn_call *call, source from)
     s.units = s.span * s.K * s.K;
     while (s.N >> (s.levels + HOT_LEVELS - 1) > 1)
         s.levels++;
+    s.xs = take(work, GROUP * s.xs_size);
+    s.dys = take(work, GROUP * s.dys_size);
+    s.cold = take(work, units_of(s.O, COLS) * s.across * s.levels * s.units * TILE);
+    s.buffers = take(work, (size_t)call->threads * source_size(&from, 0));
     return s;
-}
-
-static size_t sums_cold_size(const sums *s)
-{
-    return units_of(s->O, COLS) * s->across * s->levels * s->units * TILE;
-}
-
-/* Floats of workspace. */
-static size_t sums_size(const sums *s, size_t threads)
-{
-    return round_up(GROUP * s->xs_size, 16) + round_up(GROUP * s->dys_size, 16) +
-           sums_cold_size(s) + threads * source_size(&s->from, 0);
-}
-
-static void weight_gradient(const gn_call *call, source from, float *work)
-{
-    sums s = sums_of(call, from);
-    s.xs = work;
-    s.dys = s.xs + round_up(GROUP * s.xs_size, 16);
-    s.buffers = s.dys + round_up(GROUP * s.dys_size, 16);
-    s.cold = s.buffers + (size_t)call->threads * source_size(&from, 0);
-    sums_run(&s);
 }

@@ -16,7 +16,7 @@ enum { TAPS = 9 };
 typedef struct source {
     const float *x;
     size_t H, W, C;
-    const float *mean, *sc, *beta; /* NULL: no view */
+    const float *mean, *sc, *beta; /* sc NULL: no view */
     const float *taps;             /* [TAPS][width of C]; NULL: none */
 } source;
 
@@ -35,7 +35,7 @@ static void pack_taps(float *packed, const float *weight, size_t C, bool flip)
 /* Copies `count` squares, through the view. */
 static inline void view_squares(float *to, const source *s, const float *from, size_t count)
 {
-    if (s->mean == NULL) {
+    if (s->sc == NULL) {
         memcpy(to, from, count * s->C * sizeof *to);
         return;
     }
@@ -131,7 +131,7 @@ static void depthwise_rows(float *y, const float *frame, const source *s, size_t
 /* Whether a convolution of padding P reads x where it lies. */
 static bool source_lies(const source *s, size_t P)
 {
-    return P == 0 && s->mean == NULL && s->taps == NULL;
+    return P == 0 && s->sc == NULL && s->taps == NULL;
 }
 
 /* Floats of the buffer that a thread needs. */

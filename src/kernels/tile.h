@@ -87,6 +87,21 @@ static inline size_t units_of(size_t count, size_t unit) { return (count + unit 
 static inline size_t lesser(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t round_up(size_t count, size_t unit) { return units_of(count, unit) * unit; }
 
+/* A row's workspace, laid out by being taken.  With nothing there it only counts, so that how much
+ * is needed and where things lie is the same code. */
+typedef struct workspace {
+    float *there;
+    size_t used;
+} workspace;
+
+static inline float *take(workspace *w, size_t count)
+{
+    static float nowhere;
+    float *place = w->there != NULL ? w->there + w->used : &nowhere;
+    w->used += round_up(count, 16);
+    return place;
+}
+
 /* The batch tree of one tile as a binary counter: leaf n merges with the node at each level that
  * has a 1 bit in n.  The first HOT_LEVELS, those inside eight leaves, lie in `hot`, the others in
  * `cold`, levels so many floats apart. */

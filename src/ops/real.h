@@ -65,6 +65,16 @@ static inline gn_status same_shape(gn_call *c, gn_err *err)
     return GN_OK;
 }
 
+/* The op and the row of a function of each element, whose backward reads its output only; both can
+ * run in place. */
+#define ELEMENTWISE(function)                                                                     \
+    static const gn_op function##_op = {                                                          \
+        .name = #function, .min_in = 1, .max_in = 1, .nout = 1, .reads = GN_OUT(0),               \
+        .shape = same_shape, .terms = one_term};                                                  \
+    static const gn_row function##_row = {                                                        \
+        .op = &function##_op, .forward = function##_forward, .backward = function##_backward,     \
+        .forward_in_place = GN_IN(0), .backward_in_place = GN_IN(0)}
+
 /* Refuses the inputs' shapes: "OP: NAME [..] and NAME [..]; expected ...".  A name each. */
 gn_status gn_refuse_shapes(const gn_call *c, const char *const *name, const char *expected,
                            gn_err *err);

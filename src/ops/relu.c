@@ -28,12 +28,4 @@ static void relu_backward(const gn_call *c)
         dx[i] = accumulate(dx[i], y[i] <= 0 ? (real)0 : dy[i], add);
 }
 
-static const gn_op relu_op = {
-    .name = "relu", .min_in = 1, .max_in = 1, .nout = 1,
-    .reads = GN_OUT(0), .shape = same_shape, .terms = one_term,
-};
-
-static const gn_row relu_row = {
-    .op = &relu_op, .forward = relu_forward, .backward = relu_backward,
-    .forward_in_place = GN_IN(0), .backward_in_place = GN_IN(0),
-};
+ELEMENTWISE(relu);

@@ -29,12 +29,4 @@ static void sigmoid_backward(const gn_call *c)
         dx[i] = accumulate(dx[i], dy[i] * (1 - s[i]) * s[i], add);
 }
 
-static const gn_op sigmoid_op = {
-    .name = "sigmoid", .min_in = 1, .max_in = 1, .nout = 1,
-    .reads = GN_OUT(0), .shape = same_shape, .terms = one_term,
-};
-
-static const gn_row sigmoid_row = {
-    .op = &sigmoid_op, .forward = sigmoid_forward, .backward = sigmoid_backward,
-    .forward_in_place = GN_IN(0), .backward_in_place = GN_IN(0),
-};
+ELEMENTWISE(sigmoid);

@@ -28,12 +28,4 @@ static void tanh_backward(const gn_call *c)
         dx[i] = accumulate(dx[i], dy[i] * fma_real(-y[i], y[i], (real)1), add);
 }
 
-static const gn_op tanh_op = {
-    .name = "tanh", .min_in = 1, .max_in = 1, .nout = 1,
-    .reads = GN_OUT(0), .shape = same_shape, .terms = one_term,
-};
-
-static const gn_row tanh_row = {
-    .op = &tanh_op, .forward = tanh_forward, .backward = tanh_backward,
-    .forward_in_place = GN_IN(0), .backward_in_place = GN_IN(0),
-};
+ELEMENTWISE(tanh);
