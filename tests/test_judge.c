@@ -175,6 +175,23 @@ Test(judge, precisions_are_named_separable)
     name_precisions(GN_SEPARABLE);
 }
 
+/* Where numbers are neither large nor small, factors in half precision are those of TF32; gradients
+ * below 2^-14 lose more, each element another part. */
+Test(judge, half_precision_factors_are_named)
+{
+    static const twist half = {.name = "FP16 factors", .narrow = true, .products = true,
+                               .activations = true, .parameters = true,
+                               .precision = GN_FP16_NEAREST};
+    rig_trace trace;
+    trace_open(&trace, GN_DENSE, 1, 32);
+    trace_write(&trace, "candidate.safetensors", twist_table(&half));
+    const tally t = count_verdicts("candidate.safetensors", half.name, GN_VERDICT_FP16);
+    cr_expect_eq(t.of[GN_VERDICT_WRONG], 0);
+    cr_expect(t.of[GN_VERDICT_FP16] >= 1 && t.of[GN_VERDICT_FP16] + t.of[GN_VERDICT_TF32] >= 30,
+              "%zu and %zu named", t.of[GN_VERDICT_FP16], t.of[GN_VERDICT_TF32]);
+    trace_close(&trace);
+}
+
 /* --- Mistakes are wrong --------------------------------------------------------------------------
  */
 

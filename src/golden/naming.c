@@ -14,6 +14,7 @@
 #include "golden/gates.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const double u = 0x1p-24;
 enum { SAMPLES = 384, LEAST = 96, PRODUCTS = 1 << 20 };
@@ -168,6 +169,7 @@ static double unexplained(const gn_evidence *e, double envelope, const double *s
 /* Simulated sums of the samples, one column for each rounding. */
 typedef struct columns {
     gn_rounding rounding[GN_ROUNDINGS];
+    bool uneven[GN_ROUNDINGS]; /* found so, and left out */
     int count;
     size_t samples;
     double *simulated, *terms, envelope;
@@ -185,20 +187,34 @@ static double usual_error(const gn_evidence *e, const columns *c, int column)
     return root(square / (double)c->samples);
 }
 
-/* Errors are of that size everywhere: no element and no channel stands out. */
-static bool even(const gn_evidence *e, const gn_rounding *r, double usual)
+/* What a column's simulation leaves of an element's error, in units of u Q. */
+static double error_left(const gn_evidence *e, const columns *c, int column, size_t element)
 {
+    double simulated;
+    simulate(&simulated, e, element, &c->rounding[column], 1, c->terms);
+    return gn_judge_relative(e, element, (double)e->got[element] - simulated + e->want[element]);
+}
+
+/* Errors are of that size everywhere: no element and no channel stands out.  Below half precision's
+ * smallest normal number they are larger for their numbers: there the simulation itself decides. */
+static bool even(const gn_evidence *e, const columns *c, int column)
+{
+    const gn_rounding *r = &c->rounding[column];
+    const double usual = usual_error(e, c, column);
     const double unit = r->stored ? 2 * gn_precision_unit(r->precision) / u : 0;
-    const double floor = r->precision == GN_FP16_NEAREST ? 0x1p-24 / u : 0; /* its smallest step */
-    for (size_t c = 0; c < e->channels; c++) {
+    const bool half = r->precision == GN_FP16_NEAREST;
+    const double floor = half ? 0x1p-24 / u : 0; /* its smallest step */
+    for (size_t channel = 0; channel < e->channels; channel++) {
         double sum = 0;
         size_t count = 0;
-        for (size_t i = c; i < e->count; i += e->channels, count++) {
-            const double x = gn_judge_relative(e, i, (double)e->got[i]);
+        for (size_t i = channel; i < e->count; i += e->channels, count++) {
+            double x = gn_judge_relative(e, i, (double)e->got[i]);
             const double last = e->quad[i] > 0 ? (unit * size_of(e->want[i]) + floor) / e->quad[i]
                                                : 0;
             if ((!(e->quad[i] > 0) || !finite((double)e->got[i])) && !gn_judge_inside(e, i))
                 return false;
+            if (half && x > RMS_GATE * usual + last)
+                x = larger(0, error_left(e, c, column, i));
             if (!(x <= MAX_GATE * usual + last))
                 return false;
             sum += x > last ? (x - last) * (x - last) : 0;
@@ -216,6 +232,8 @@ static int best_column(const gn_evidence *e, const columns *c)
     int best = -1;
     double least = 1;
     for (int k = 0; k < c->count; k++) {
+        if (c->uneven[k])
+            continue;
         const double rest = unexplained(e, c->envelope, c->simulated + k, (size_t)c->count,
                                         c->samples);
         if (rest < 0.8 * least - 0.005 || (best < 0 && rest < 1)) {
@@ -257,6 +275,7 @@ static void choose_columns(columns *c, const gn_evidence *e, bool narrow_sums)
         holds[p] = gn_precision_holds((gn_precision)p, e->got, e->count);
     const int count = gn_roundings(all, e->sums->count > 1);
     c->count = 0;
+    memset(c->uneven, 0, sizeof c->uneven);
     for (int k = 0; k < count; k++) {
         if (narrow_sums != (all[k].products || all[k].adding != GN_WIDE) ||
             (all[k].stored && !holds[all[k].precision]))
@@ -278,12 +297,17 @@ static void try_columns(named *out, const gn_evidence *e, columns *c)
             simulate(c->simulated + k * (size_t)c->count, e, gn_judge_place(e, k, c->samples),
                      c->rounding, c->count, c->terms);
         int best = best_column(e, c);
-        best = best < 0 && narrow == 1 ? column_in_some_order(e, c) : best;
-        if (best >= 0 && even(e, &c->rounding[best], usual_error(e, c, best)))
+        for (; best >= 0 && !even(e, c, best); best = best_column(e, c))
+            c->uneven[best] = true;
+        if (best < 0 && narrow == 1) {
+            best = column_in_some_order(e, c);
+            best = best >= 0 && even(e, c, best) ? best : -1;
+        }
+        if (best >= 0)
             explained(out, c->rounding[best].precision);
         for (int k = 0; k < c->count && e->count < NUMBERS; k++)
             if (unexplained(e, c->envelope, c->simulated + k, (size_t)c->count, c->samples) <= 1 &&
-                even(e, &c->rounding[k], usual_error(e, c, k)))
+                even(e, c, k))
                 explained(out, c->rounding[k].precision);
     }
 }

@@ -97,7 +97,7 @@ static bool makes_sense(const gn_rounding *r, bool parts)
     if (multiplies_only(r->precision) || r->precision == GN_FLUSH)
         return wide;
     if (r->adding != GN_WIDE)
-        return (r->stored || (r->products && r->adding == GN_CHAIN)) && r->a && r->b &&
+        return (r->stored || (r->products && r->adding <= GN_ACROSS)) && r->a && r->b &&
                r->parts == parts && !(r->adding == GN_SUM_FIRST && r->products);
     return (!r->parts || (parts && r->stored)) && (!r->products || r->a == r->b);
 }

@@ -41,9 +41,8 @@ typedef enum gn_adding {
 } gn_adding;
 
 /* Where a computation in that format rounds: the factors of every product, each product before it
- * is added (softmax: its logarithm, with
- * GN_CHAIN every step), each contribution to a gradient
- * before they are added, the result. */
+ * is added (softmax: its logarithm; with GN_ACROSS its sum too, with GN_CHAIN every step), each
+ * contribution to a gradient before they are added, the result. */
 typedef struct gn_rounding {
     gn_precision precision;
     bool a, b, products, parts, stored;

@@ -130,7 +130,7 @@ bool gn_sums_can(const gn_sums *s, const gn_rounding *r)
 {
     if (!r->products && r->adding == GN_WIDE)
         return true;
-    return r->products && r->adding <= GN_CHAIN && s->call[0].in[0].data != NULL && s->count == 1 &&
+    return r->products && r->adding <= GN_ACROSS && s->call[0].in[0].data != NULL && s->count == 1 &&
            strcmp(s->call[0].op->name, "softmax_cross_entropy") == 0;
 }
 
@@ -158,7 +158,8 @@ static double targets(const double *t, size_t N, size_t cells)
     return count;
 }
 
-/* log p of one position in the format: only stored in it, or with every step rounded. */
+/* log p of one position in the format: only stored in it; the sum and its logarithm too; or with
+ * every step rounded. */
 static void narrow_log_softmax(double *logp, const double *x, size_t cells, const gn_rounding *r)
 {
     const gn_precision p = r->precision;
@@ -169,8 +170,9 @@ static void narrow_log_softmax(double *logp, const double *x, size_t cells, cons
     for (size_t i = 0; i < cells; i++)
         sum += steps ? gn_precision_round(p, gn_exp(gn_precision_round(p, x[i] - m)))
                      : gn_exp(x[i] - m);
-    const double log_sum = steps ? gn_precision_round(p, gn_log(gn_precision_round(p, sum)))
-                                 : gn_log(sum);
+    const double log_sum = r->adding == GN_WIDE
+                               ? gn_log(sum)
+                               : gn_precision_round(p, gn_log(gn_precision_round(p, sum)));
     for (size_t i = 0; i < cells; i++)
         logp[i] = gn_precision_round(p, x[i] - m - log_sum);
 }

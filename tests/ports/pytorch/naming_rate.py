@@ -124,7 +124,7 @@ class Rates:
 
     def status(self):
         rate = self.named.good / max(self.named.all, 1)
-        complete = all(r.good == r.all for r in (self.seen, self.inside, self.found))
+        complete = all(r.good == r.all for r in (self.seen, self.inside, self.found, self.precision))
         return 0 if complete and (not DIAGNOSE or rate >= given.least) else 1
 
 
