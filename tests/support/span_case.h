@@ -84,7 +84,8 @@ static gn_value span_tail(gn_tape *t, const span_case *k, int i, gn_value b, gn_
     gn_tape_pin(t, active);
     gn_tape_pin(t, g);
     const gn_value y = gn_tape_channel_scale(t, named("scaled", i), b, g);
-    return gn_tape_relu(t, named("y", i), gn_tape_add(t, named("sum", i), y, skip));
+    const gn_value sum = gn_tape_add(t, named("sum", i), y, skip);
+    return gn_tape_relu(t, named("y", i), sum);
 }
 
 static gn_value span_append(gn_tape *t, const span_case *k, int i, gn_value x, gn_value skip)
