@@ -60,8 +60,7 @@ static bool is_digest(const char *file)
     return n > 7 && strcmp(file + n - 7, ".sha256") == 0;
 }
 
-/* --- What the files hold -----------------------------------------------------------------------
- */
+/* --- What the files hold ---------------------------------------------------------------------- */
 
 static void expect_listed(const char *file)
 {
@@ -149,8 +148,7 @@ static void expect_flush_safe(const char *file, const char *options)
     cr_assert_str_eq(new, want, "%s: ftz-safe became \"%s\"", file, new);
 }
 
-/* --- Computed anew -----------------------------------------------------------------------------
- */
+/* --- Computed anew ---------------------------------------------------------------------------- */
 
 static void expect_anew(const char *file, const char *options)
 {

@@ -44,109 +44,40 @@ static tally count_verdicts(const char *candidate, const char *what, gn_verdict 
     return t;
 }
 
-/* --- Precisions are named -----------------------------------------------------------------------
- */
+/* --- Precisions are named --------------------------------------------------------------------- */
+
+/* Rounded: the factors of products, the inputs of every op. */
+#define FACTORS .narrow = true, .products = true, .activations = true, .parameters = true
+#define INPUTS .narrow = true, .activations = true, .parameters = true
+#define TF32(how) .precision = GN_TF32_##how
+#define BF16 .precision = GN_BF16_NEAREST
+#define FP16 .precision = GN_FP16_NEAREST
 
 static const struct precision_case {
     twist twist;
     gn_verdict verdict;
     size_t least; /* so many tensors must be named */
 } precisions[] = {
-    {{.name = "TF32",
-      .narrow = true,
-      .products = true,
-      .activations = true,
-      .parameters = true,
-      .precision = GN_TF32_NEAREST},
-     GN_VERDICT_TF32,
-     30},
-    {{.name = "TF32, away from zero",
-      .narrow = true,
-      .products = true,
-      .activations = true,
-      .parameters = true,
-      .precision = GN_TF32_AWAY},
-     GN_VERDICT_TF32,
-     30},
-    {{.name = "TF32, truncated",
-      .narrow = true,
-      .products = true,
-      .activations = true,
-      .parameters = true,
-      .precision = GN_TF32_TRUNCATED},
-     GN_VERDICT_TF32,
-     30},
-    {{.name = "BF16 everywhere",
-      .narrow = true,
-      .activations = true,
-      .parameters = true,
-      .stored = true,
-      .stored_parameters = true,
-      .precision = GN_BF16_NEAREST},
-     GN_VERDICT_BF16,
-     70},
-    {{.name = "BF16, gradients of weights kept",
-      .narrow = true,
-      .activations = true,
-      .parameters = true,
-      .stored = true,
-      .precision = GN_BF16_NEAREST},
-     GN_VERDICT_BF16,
-     55},
-    {{.name = "BF16 weights",
-      .narrow = true,
-      .products = true,
-      .parameters = true,
-      .precision = GN_BF16_NEAREST},
-     GN_VERDICT_BF16,
-     15},
-    {{.name = "BF16 activations",
-      .narrow = true,
-      .products = true,
-      .activations = true,
-      .precision = GN_BF16_NEAREST},
-     GN_VERDICT_BF16,
-     30},
-    {{.name = "BF16 inputs, all ops",
-      .narrow = true,
-      .activations = true,
-      .parameters = true,
-      .precision = GN_BF16_NEAREST},
-     GN_VERDICT_BF16,
-     55},
-    {{.name = "BF16 outputs", .narrow = true, .stored = true, .precision = GN_BF16_NEAREST},
-     GN_VERDICT_BF16,
-     55},
-    {{.name = "BF16 truncated",
-      .narrow = true,
-      .activations = true,
-      .parameters = true,
-      .stored = true,
-      .stored_parameters = true,
-      .precision = GN_BF16_TRUNCATED},
-     GN_VERDICT_BF16,
-     70},
-    {{.name = "BF16 of float64 sums",
-      .wide = true,
-      .narrow = true,
-      .activations = true,
-      .parameters = true,
-      .stored = true,
-      .precision = GN_BF16_NEAREST},
-     GN_VERDICT_BF16,
-     55},
-    {{.name = "FP16 everywhere",
-      .narrow = true,
-      .activations = true,
-      .parameters = true,
-      .stored = true,
-      .stored_parameters = true,
-      .precision = GN_FP16_NEAREST},
-     GN_VERDICT_FP16,
-     70},
-    {{.name = "FP16 outputs", .narrow = true, .stored = true, .precision = GN_FP16_NEAREST},
-     GN_VERDICT_FP16,
-     55},
+    {{.name = "TF32", FACTORS, TF32(NEAREST)}, GN_VERDICT_TF32, 30},
+    {{.name = "TF32, away from zero", FACTORS, TF32(AWAY)}, GN_VERDICT_TF32, 30},
+    {{.name = "TF32, truncated", FACTORS, TF32(TRUNCATED)}, GN_VERDICT_TF32, 30},
+    {{.name = "BF16 everywhere", INPUTS, .stored = true, .stored_parameters = true, BF16},
+     GN_VERDICT_BF16, 70},
+    {{.name = "BF16, gradients of weights kept", INPUTS, .stored = true, BF16},
+     GN_VERDICT_BF16, 55},
+    {{.name = "BF16 weights", .narrow = true, .products = true, .parameters = true, BF16},
+     GN_VERDICT_BF16, 15},
+    {{.name = "BF16 activations", .narrow = true, .products = true, .activations = true, BF16},
+     GN_VERDICT_BF16, 30},
+    {{.name = "BF16 inputs, all ops", INPUTS, BF16}, GN_VERDICT_BF16, 55},
+    {{.name = "BF16 outputs", .narrow = true, .stored = true, BF16}, GN_VERDICT_BF16, 55},
+    {{.name = "BF16 truncated", INPUTS, .stored = true, .stored_parameters = true,
+      .precision = GN_BF16_TRUNCATED}, GN_VERDICT_BF16, 70},
+    {{.name = "BF16 of float64 sums", .wide = true, INPUTS, .stored = true, BF16},
+     GN_VERDICT_BF16, 55},
+    {{.name = "FP16 everywhere", INPUTS, .stored = true, .stored_parameters = true, FP16},
+     GN_VERDICT_FP16, 70},
+    {{.name = "FP16 outputs", .narrow = true, .stored = true, FP16}, GN_VERDICT_FP16, 55},
 };
 
 static void name_precisions(gn_conv conv)
@@ -179,9 +110,7 @@ Test(judge, precisions_are_named_separable)
  * below 2^-14 lose more, each element another part. */
 Test(judge, half_precision_factors_are_named)
 {
-    static const twist half = {.name = "FP16 factors", .narrow = true, .products = true,
-                               .activations = true, .parameters = true,
-                               .precision = GN_FP16_NEAREST};
+    static const twist half = {.name = "FP16 factors", FACTORS, FP16};
     rig_trace trace;
     trace_open(&trace, GN_DENSE, 1, 32);
     trace_write(&trace, "candidate.safetensors", twist_table(&half));
@@ -192,8 +121,7 @@ Test(judge, half_precision_factors_are_named)
     trace_close(&trace);
 }
 
-/* --- Mistakes are wrong --------------------------------------------------------------------------
- */
+/* --- Mistakes are wrong ----------------------------------------------------------------------- */
 
 /* A candidate with the mistake, float32 or stored in bfloat16: at least one tensor is wrong. */
 static void expect_mistakes_wrong(bool narrow)
@@ -223,8 +151,7 @@ Test(judge, mistakes_in_bfloat16_are_wrong)
     expect_mistakes_wrong(true);
 }
 
-/* --- Differences of a few bits are neither bits nor wrong
- * ------------------------------------------ */
+/* --- Differences of a few bits are neither bits nor wrong ------------------------------------- */
 
 Test(judge, other_orders_are_bound)
 {
@@ -244,8 +171,7 @@ Test(judge, other_orders_are_bound)
     trace_close(&trace);
 }
 
-/* --- Transformed convolutions
- * ---------------------------------------------------------------------- */
+/* --- Transformed convolutions ----------------------------------------------------------------- */
 
 static void (*under)(gn_call *call, twist_run run); /* the algorithm that a mistake is made in */
 
@@ -320,8 +246,7 @@ Test(judge, transformed_convolutions_are_told)
     trace_close(&trace);
 }
 
-/* --- Rates
- * ------------------------------------------------------------------------------------------- */
+/* --- Rates ------------------------------------------------------------------------------------ */
 
 /* A sample of what `make rates` does ten thousand times. */
 Test(judge, rounding_alone_is_never_wrong)

@@ -148,8 +148,7 @@ static void update_values(float *to, const gn_case *c, int index, gn_shape s)
         to[0] = 0.375f;
 }
 
-/* --- The list -----------------------------------------------------------------------------------
- */
+/* --- The list --------------------------------------------------------------------------------- */
 
 /* T2's sizes show the batch tree and tails of vectors; elsewhere small ones do. */
 #define CONV3           "conv2d", .nin = 2, .in = {S(4, 3, 5, 5, 5), S(4, 7, 5, 3, 3)}

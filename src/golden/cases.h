@@ -43,8 +43,7 @@ gn_status gn_case_open(gn_case_run *out, const gn_case *c, const gn_table *table
 void gn_case_close(gn_case_run *run);
 gn_status gn_case_pass(gn_case_run *run, gn_pass pass, gn_err *err);
 
-/* --- Its tensors, as they are named in a file ---------------------------------------------------
- */
+/* --- Its tensors, as they are named in a file ------------------------------------------------- */
 
 typedef enum gn_role { GN_ROLE_GIVEN, GN_ROLE_OUTPUT, GN_ROLE_GRADIENT } gn_role;
 

@@ -14,8 +14,7 @@ const char gn_case_update_numbers[] =
     "adamw: lr 0.001, betas 0.9 0.999, eps 1e-8, weight decay 0.0001, third step; sgd: lr 0.1, "
     "momentum 0.9, weight decay 0.0001; clip: norm 1; running: momentum 0.1, 75 squares";
 
-/* --- Ops ----------------------------------------------------------------------------------------
- */
+/* --- Ops -------------------------------------------------------------------------------------- */
 
 static gn_status shape_adamw(gn_call *c, gn_err *err)
 {
@@ -104,8 +103,7 @@ void gn_case_update(const gn_update *up, const gn_call *c, size_t elem)
                 sgd_rate, momentum, decay, is(c, "nesterov"));
 }
 
-/* --- Bounds -------------------------------------------------------------------------------------
- */
+/* --- Bounds ----------------------------------------------------------------------------------- */
 
 static double at(gn_tensor t, size_t i)
 {

@@ -104,8 +104,7 @@ static bool gate_elements(gn_finding *f, const gn_evidence *e)
     return all;
 }
 
-/* --- Gates 2 and 3: the tensor and its channels ------------------------------------------------
- */
+/* --- Gates 2 and 3: the tensor and its channels ----------------------------------------------- */
 
 /* Sums sampled at random places, in other orders. */
 typedef struct orders {

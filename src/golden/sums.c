@@ -123,8 +123,7 @@ static void run_row(scratch *s, gn_call *c)
     gn_guard_leave(&guard);
 }
 
-/* --- Softmax and cross-entropy with log p stored in the format ----------------------------------
- */
+/* --- Softmax and cross-entropy with log p stored in the format -------------------------------- */
 
 bool gn_sums_can(const gn_sums *s, const gn_rounding *r)
 {
@@ -199,8 +198,7 @@ static void rerun_cross_entropy(scratch *s, const gn_call *c, const gn_rounding 
         *out = loss;
 }
 
-/* --- Rerunning ---------------------------------------------------------------------------------
- */
+/* --- Rerunning -------------------------------------------------------------------------------- */
 
 /* A batch norm's output is made of the statistics that were recorded. */
 static void rerun_forward(scratch *s, const gn_sums *sums, const gn_rounding *r, double *out)

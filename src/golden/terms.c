@@ -111,8 +111,7 @@ static void linear_terms(pairs *p, const gn_call *c, int index, size_t e)
     }
 }
 
-/* --- Sums over the board, and over the batch ---------------------------------------------------
- */
+/* --- Sums over the board, and over the batch -------------------------------------------------- */
 
 static size_t board(gn_shape map)
 {

@@ -117,8 +117,7 @@ static void multiply_add(double *sum, const double *a, const double *b, int coun
         sum[k] = rounded(l, sum[k] + rounded(l, a[k] * b[k]));
 }
 
-/* --- Outputs and gradients of inputs ------------------------------------------------------------
- */
+/* --- Outputs and gradients of inputs ---------------------------------------------------------- */
 
 /* A kernel, [taps][taps], of output o and input i; turned around for the gradient of the input. */
 static void kernel(double *to, const gn_call *c, size_t o, size_t i, lane l)
@@ -166,8 +165,7 @@ static void convolve(double *out, const gn_call *c, const algorithm *w, lane l, 
             }
 }
 
-/* --- Gradients of weights ------------------------------------------------------------------------
- */
+/* --- Gradients of weights --------------------------------------------------------------------- */
 
 /* out: [O,C,3,3]; sums: [O][C][area]. */
 static void correlate(double *out, const gn_call *c, const algorithm *w, lane l, double *sums,
@@ -198,8 +196,7 @@ static void correlate(double *out, const gn_call *c, const algorithm *w, lane l,
     }
 }
 
-/* --- Gates
- * ---------------------------------------------------------------------------------------- */
+/* --- Gates ------------------------------------------------------------------------------------ */
 
 static bool three_by_three(const gn_sums *s, int part)
 {

@@ -30,8 +30,7 @@ static void clear(gn_tensor t, size_t first, size_t end)
         f(t)[i] = 0;
 }
 
-/* --- Convolutions ------------------------------------------------------------------------------
- */
+/* --- Convolutions ----------------------------------------------------------------------------- */
 
 static void kernel_flipped(gn_call *c, twist_run run)
 {
@@ -119,8 +118,7 @@ static void input_gradient_unflipped(gn_call *c, twist_run run)
         kernel_flipped(&other, run);
 }
 
-/* --- Batch norm --------------------------------------------------------------------------------
- */
+/* --- Batch norm ------------------------------------------------------------------------------- */
 
 static void epsilon_of_keras(gn_call *c, twist_run run)
 {
@@ -211,8 +209,7 @@ static void gradients_swapped(gn_call *c, twist_run run)
     }
 }
 
-/* --- The other ops ------------------------------------------------------------------------------
- */
+/* --- The other ops ---------------------------------------------------------------------------- */
 
 static void leaky(gn_call *c, twist_run run)
 {

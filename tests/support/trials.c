@@ -128,8 +128,7 @@ static void build(bench *b, const char *op, bool large)
     snprintf(b->text, sizeof b->text, "%s N %zu S %zu C %zu O %zu", op, b->batch, S, C, O);
 }
 
-/* --- Computing and writing -----------------------------------------------------------------------
- */
+/* --- Computing and writing -------------------------------------------------------------------- */
 
 static void run(bench *b, int record, gn_pass pass)
 {
@@ -243,8 +242,7 @@ static void write_file(const bench *b)
     cr_assert(gn_writer_close(w, &err) == GN_OK, "%s", err.text);
 }
 
-/* --- Judging
- * -------------------------------------------------------------------------------------- */
+/* --- Judging ---------------------------------------------------------------------------------- */
 
 static bool of_the_op(const char *name)
 {
