@@ -7,6 +7,8 @@
 
 #include "port.h"
 
+#define FLAGS "-cl-fp32-correctly-rounded-divide-sqrt"
+
 enum { DEVICES = 64, KERNELS = 64, GROUP = 64 }; /* GROUP: any size has the same bits */
 
 static cl_device_id device;
@@ -107,7 +109,7 @@ static void build(const char *folder)
                     source(folder, "training.cl")};
     program = clCreateProgramWithSource(context, 3, (const char **)text, NULL, &code);
     check(code, "program");
-    code = clBuildProgram(program, 1, &device, "-cl-fp32-correctly-rounded-divide-sqrt", NULL, NULL);
+    code = clBuildProgram(program, 1, &device, FLAGS, NULL, NULL);
     if (code != CL_SUCCESS)
         clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL);
     if (code != CL_SUCCESS)
@@ -158,8 +160,12 @@ void run(const char *name, int64_t count, const char *types, ...)
         const cl_mem b = types[i] == 'b' ? va_arg(list, cl_mem) : NULL;
         const cl_int n = types[i] == 'i' ? va_arg(list, int) : 0;
         const cl_float f = types[i] == 'f' ? (cl_float)va_arg(list, double) : 0;
-        const void *value = types[i] == 'b' ? (const void *)&b : types[i] == 'i' ? &n : (const void *)&f;
-        check(clSetKernelArg(kernel, i + 1, types[i] == 'b' ? sizeof b : 4, value), name);
+        if (types[i] == 'b')
+            check(clSetKernelArg(kernel, i + 1, sizeof b, &b), name);
+        else if (types[i] == 'i')
+            check(clSetKernelArg(kernel, i + 1, sizeof n, &n), name);
+        else
+            check(clSetKernelArg(kernel, i + 1, sizeof f, &f), name);
     }
     va_end(list);
     check(clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &global, &group, 0, NULL, NULL), name);

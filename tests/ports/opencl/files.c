@@ -3,6 +3,7 @@
 #define READ_GOLDEN_IN_A_PORT
 #include "../reader/read_golden.c"
 
+#include <limits.h>
 #include <stdarg.h>
 
 #include "port.h"
@@ -25,14 +26,17 @@ void stop(int status, const char *format, ...)
 
 const char *text(const char *format, ...)
 {
-    static char room[8][2 * TEXT];
-    static unsigned next;
-    char *to = room[next++ % 8];
+    char room[4 * TEXT];
     va_list list;
     va_start(list, format);
-    vsnprintf(to, sizeof room[0], format, list);
+    const int length = vsnprintf(room, sizeof room, format, list);
     va_end(list);
-    return to;
+    if (length < 0 || length >= (int)sizeof room)
+        stop(2, "%.40s...: a name is too long", room);
+    char *kept = malloc((size_t)length + 1);
+    if (kept == NULL)
+        stop(3, "no memory");
+    return strcpy(kept, room);
 }
 
 /* --- What is read ----------------------------------------------------------------------------- */
@@ -89,9 +93,20 @@ bool golden_has(const char *prefix)
     return false;
 }
 
-int64_t golden_count(const char *wanted)
+int golden_shape(const char *wanted, int dim[4])
 {
-    return (int64_t)elements(need(wanted, "F32"));
+    const tensor *t = find(wanted);
+    if (t == NULL)
+        return 0;
+    if (t->rank < 1 || t->rank > 4)
+        stop(2, "%s: tensor %s has %d dimensions, expected 1 to 4", path, wanted, t->rank);
+    for (int i = 0; i < t->rank; i++) {
+        if (t->dim[i] < 1 || t->dim[i] > INT_MAX)
+            stop(2, "%s: tensor %s has %llu in a dimension, expected 1 to %d", path, wanted,
+                 (unsigned long long)t->dim[i], INT_MAX);
+        dim[i] = (int)t->dim[i];
+    }
+    return t->rank;
 }
 
 void golden_load(const char *wanted, cl_mem buffer, int64_t count)

@@ -2,7 +2,7 @@
  *
  * One work-item computes one output, from its first term to its last: no sum is split, nothing is
  * atomic.  So work-group sizes are free.  `count` is the number of outputs; work-items behind it
- * have nothing to do.  Maps are [N,C,S,S], S*S = HW, vectors [N,C]; weights are PyTorch's.
+ * have nothing to do.  Maps are [N,C,H,W], vectors [N,C], weights as PyTorch has them.
  * `fma` is rounded once.  It stands where the page writes it; the pragma keeps the compiler from
  * making others out of a*b + c.  Speed is no aim: a tile that advances many chains at once has
  * the same bits.  SPDX-License-Identifier: MIT */
@@ -26,72 +26,73 @@ kernel void tree(int count, global float *out, int at, global float *leaf, int N
 /* --- Convolution: K odd, stride 1, K/2 squares of padding, no bias ---------------------------- */
 
 /* What a tap sees: +0 outside the board, and its fma is done. */
-float seen(global const float *plane, int h, int w, int S)
+static float seen(global const float *plane, int h, int w, int H, int W)
 {
-    return h >= 0 && h < S && w >= 0 && w < S ? plane[h * S + w] : 0.0f;
+    return h >= 0 && h < H && w >= 0 && w < W ? plane[h * W + w] : 0.0f;
 }
 
-/* y[n,o,h,w] = sum over (kh,kw,c) of x[n, c, h+kh-P, w+kw-P] * W[o,c,kh,kw], c of o's group.
+/* y[n,o,h,w] = sum over (kh,kw,c) of x[n, c, h+kh-P, w+kw-P] * weight[o,c,kh,kw], c of o's group.
  * One group: dense; C groups of one channel: depthwise.
  * Order: one chain of fma from +0, kh outermost, c innermost. */
-kernel void conv2d(int count, global float *y, global const float *x, global const float *W, int C,
-                   int O, int S, int K, int groups)
+kernel void conv2d(int count, global float *y, global const float *x, global const float *weight,
+                   int C, int O, int H, int W, int K, int groups)
 {
-    const int i = get_global_id(0), w = i % S, h = i / S % S, o = i / (S * S) % O;
-    const int n = i / (S * S) / O, width = C / groups, first = o / (O / groups) * width, P = K / 2;
+    const int i = get_global_id(0), w = i % W, h = i / W % H, o = i / (H * W) % O;
+    const int n = i / (H * W) / O, inputs = C / groups, P = K / 2;
     if (i >= count)
         return;
+    const int first = o / (O / groups) * inputs;
     float acc = 0.0f;
     for (int kh = 0; kh < K; kh++)
         for (int kw = 0; kw < K; kw++)
-            for (int c = 0; c < width; c++)
-                acc = fma(seen(x + (n * C + first + c) * S * S, h + kh - P, w + kw - P, S),
-                          W[((o * width + c) * K + kh) * K + kw], acc);
+            for (int c = 0; c < inputs; c++)
+                acc = fma(seen(x + (n * C + first + c) * H * W, h + kh - P, w + kw - P, H, W),
+                          weight[((o * inputs + c) * K + kh) * K + kw], acc);
     y[i] = acc;
 }
 
-/* dx[n,c,h,w] = sum over (kh,kw,o) of dy[n, o, h+kh-P, w+kw-P] * W[o,c,K-1-kh,K-1-kw].
+/* dx[n,c,h,w] = sum over (kh,kw,o) of dy[n, o, h+kh-P, w+kw-P] * weight[o,c,K-1-kh,K-1-kw].
  * Order: one chain of fma from +0, kh outermost, o innermost: the weight's taps descend. */
-kernel void conv2d_dx(int count, global float *dx, global const float *dy, global const float *W,
-                      int C, int O, int S, int K, int groups)
+kernel void conv2d_dx(int count, global float *dx, global const float *dy,
+                      global const float *weight, int C, int O, int H, int W, int K, int groups)
 {
-    const int i = get_global_id(0), w = i % S, h = i / S % S, c = i / (S * S) % C;
-    const int n = i / (S * S) / C, width = C / groups, height = O / groups, P = K / 2;
+    const int i = get_global_id(0), w = i % W, h = i / W % H, c = i / (H * W) % C;
+    const int n = i / (H * W) / C, inputs = C / groups, outputs = O / groups, P = K / 2;
     if (i >= count)
         return;
-    const int first = c / width * height;
+    const int first = c / inputs * outputs, tap = K * K - 1;
     float acc = 0.0f;
     for (int kh = 0; kh < K; kh++)
         for (int kw = 0; kw < K; kw++)
-            for (int o = first; o < first + height; o++)
-                acc = fma(seen(dy + (n * O + o) * S * S, h + kh - P, w + kw - P, S),
-                          W[((o * width + c % width) * K + K - 1 - kh) * K + K - 1 - kw], acc);
+            for (int o = first; o < first + outputs; o++)
+                acc = fma(seen(dy + (n * O + o) * H * W, h + kh - P, w + kw - P, H, W),
+                          weight[(o * inputs + c % inputs) * K * K + tap - (kh * K + kw)], acc);
     dx[i] = acc;
 }
 
 /* dW[o,c,kh,kw] = sum over n, (h,w) of dy[n,o,h,w] * x[n, c, h+kh-P, w+kw-P]: leaf[n][o,c,kh,kw].
  * Order: in each image a chain of fma from +0 over (h,w), padded squares included; then `tree`. */
 kernel void conv2d_dweight(int count, global float *leaf, global const float *dy,
-                           global const float *x, int C, int O, int S, int K, int groups)
+                           global const float *x, int C, int O, int H, int W, int K, int groups)
 {
-    const int i = get_global_id(0), kw = i % K, kh = i / K % K, width = C / groups;
-    const int c = i / (K * K) % width, o = i / (K * K * width) % O, n = i / (K * K * width) / O;
+    const int i = get_global_id(0), kw = i % K, kh = i / K % K, inputs = C / groups, P = K / 2;
+    const int c = i / (K * K) % inputs, o = i / (K * K * inputs) % O, n = i / (K * K * inputs) / O;
     if (i >= count)
         return;
-    global const float *plane = x + (n * C + o / (O / groups) * width + c) * S * S;
+    global const float *plane = x + (n * C + o / (O / groups) * inputs + c) * H * W;
     float acc = 0.0f;
-    for (int h = 0; h < S; h++)
-        for (int w = 0; w < S; w++)
-            acc = fma(dy[((n * O + o) * S + h) * S + w],
-                      seen(plane, h + kh - K / 2, w + kw - K / 2, S), acc);
+    for (int h = 0; h < H; h++)
+        for (int w = 0; w < W; w++)
+            acc = fma(dy[((n * O + o) * H + h) * W + w],
+                      seen(plane, h + kh - P, w + kw - P, H, W), acc);
     leaf[i] = acc;
 }
 
 /* --- Linear ----------------------------------------------------------------------------------- */
 
-/* y[n,o] = (sum over k of x[n,k] * W[o,k]) + bias[o].
+/* y[n,o] = (sum over k of x[n,k] * weight[o,k]) + bias[o].
  * Order: a chain of fma from +0 over k, then one addition, where there is a bias. */
-kernel void linear(int count, global float *y, global const float *x, global const float *W,
+kernel void linear(int count, global float *y, global const float *x, global const float *weight,
                    global const float *bias, int has_bias, int I, int O)
 {
     const int i = get_global_id(0), n = i / O, o = i % O;
@@ -99,20 +100,20 @@ kernel void linear(int count, global float *y, global const float *x, global con
         return;
     float acc = 0.0f;
     for (int k = 0; k < I; k++)
-        acc = fma(x[n * I + k], W[o * I + k], acc);
+        acc = fma(x[n * I + k], weight[o * I + k], acc);
     y[i] = has_bias ? acc + bias[o] : acc;
 }
 
-/* dx[n,k] = sum over o of dy[n,o] * W[o,k].  Order: a chain of fma from +0 over o. */
-kernel void linear_dx(int count, global float *dx, global const float *dy, global const float *W,
-                      int I, int O)
+/* dx[n,k] = sum over o of dy[n,o] * weight[o,k].  Order: a chain of fma from +0 over o. */
+kernel void linear_dx(int count, global float *dx, global const float *dy,
+                      global const float *weight, int I, int O)
 {
     const int i = get_global_id(0), n = i / I, k = i % I;
     if (i >= count)
         return;
     float acc = 0.0f;
     for (int o = 0; o < O; o++)
-        acc = fma(dy[n * O + o], W[o * I + k], acc);
+        acc = fma(dy[n * O + o], weight[o * I + k], acc);
     dx[i] = acc;
 }
 
@@ -346,14 +347,15 @@ kernel void sigmoid_dx(int count, global float *dx, global const float *dy, glob
         dx[i] = (dy[i] * (1.0f - y[i])) * y[i];
 }
 
-kernel void tanh_forward(int count, global float *y, global const float *x)
+kernel void hyperbolic_tangent(int count, global float *y, global const float *x)
 {
     const int i = get_global_id(0);
     if (i < count)
         y[i] = exact_tanh(x[i]);
 }
 
-kernel void tanh_dx(int count, global float *dx, global const float *dy, global const float *y)
+kernel void hyperbolic_tangent_dx(int count, global float *dx, global const float *dy,
+                                  global const float *y)
 {
     const int i = get_global_id(0);
     if (i < count)

@@ -1,8 +1,50 @@
-/* Each op's kernels, forward and, below it, backward: section numbers are those of
+/* Each op's kernels, forward and, below it, backward; section numbers are those of
  * docs/numerics.md.  SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "port.h"
 
 #define BN_EPS 1e-5
+
+map *map_new(int N, int C, int H, int W, bool with_grad)
+{
+    map *x = calloc(1, sizeof *x);
+    if (x == NULL)
+        stop(3, "no memory");
+    *x = (map){.C = C, .H = H, .W = W, .count = (int64_t)N * C * H * W};
+    x->data = buffer_new(x->count);
+    x->grad = with_grad ? buffer_new(x->count) : NULL;
+    return x;
+}
+
+param *param_new(param *to, const char *name, int64_t count)
+{
+    *to = (param){.value = buffer_new(count), .grad = buffer_new(count), .count = count,
+                  .first = buffer_new(count), .second = buffer_new(count)};
+    snprintf(to->name, sizeof to->name, "%s", name);
+    return to;
+}
+
+void layer_buffers(const ops *o, layer *l)
+{
+    if (l->op == &batch_norm) {
+        cl_mem *const all[] = {&l->mean, &l->m2, &l->inv, &l->running_mean, &l->running_var};
+        for (int i = 0; i < 5; i++)
+            *all[i] = buffer_new(l->x->C);
+    } else {
+        l->probability = buffer_new(l->x->count);
+        l->total = buffer_new(o->N);
+        l->known = buffer_new(1);
+    }
+}
+
+int64_t layer_leaves(const ops *o, const layer *l)
+{
+    if (l->op == &linear)
+        return (o->N + 7) / 8 * l->weight->count;
+    return o->N * (l->op == &conv2d ? l->weight->count : l->x->C);
+}
 
 /* 10.1: the first contribution to a gradient is stored, a second one is added when complete. */
 static cl_mem place(const ops *o, const map *x)
@@ -18,7 +60,7 @@ static void met(const ops *o, map *x)
 
 static int squares(const map *x)
 {
-    return x->S * x->S;
+    return x->H * x->W;
 }
 
 static void tree(cl_mem out, const ops *o, int leaf, int64_t width, int leaves)
@@ -31,35 +73,35 @@ static void tree(cl_mem out, const ops *o, int leaf, int64_t width, int leaves)
 static void conv2d_forward(const ops *o, layer *l)
 {
     (void)o;
-    run("conv2d", l->y->count, "bbbiiiii", l->y->data, l->x->data, l->weight->value, l->x->C,
-        l->y->C, l->y->S, l->K, l->groups);
+    run("conv2d", l->y->count, "bbbiiiiii", l->y->data, l->x->data, l->weight->value, l->x->C,
+        l->y->C, l->y->H, l->y->W, l->K, l->groups);
 }
 
 static void conv2d_backward(const ops *o, layer *l)
 {
+    const int C = l->x->C, O = l->y->C, H = l->y->H, W = l->y->W;
     if (l->x->grad != NULL) {
-        run("conv2d_dx", l->x->count, "bbbiiiii", place(o, l->x), l->y->grad, l->weight->value,
-            l->x->C, l->y->C, l->y->S, l->K, l->groups);
+        run("conv2d_dx", l->x->count, "bbbiiiiii", place(o, l->x), l->y->grad, l->weight->value, C,
+            O, H, W, l->K, l->groups);
         met(o, l->x);
     }
-    run("conv2d_dweight", o->N * l->weight->count, "bbbiiiii", o->leaf[0], l->y->grad, l->x->data,
-        l->x->C, l->y->C, l->y->S, l->K, l->groups);
+    run("conv2d_dweight", o->N * l->weight->count, "bbbiiiiii", o->leaf[0], l->y->grad, l->x->data,
+        C, O, H, W, l->K, l->groups);
     tree(l->weight->grad, o, 0, l->weight->count, o->N);
 }
 
-/* --- 5: linear; [N,C,S,S] is read as [N,C*S*S] ------------------------------------------------ */
+/* --- 5: linear; a map [N,C,H,W] is read as [N,C*H*W] ------------------------------------------ */
 
 static void linear_forward(const ops *o, layer *l)
 {
-    (void)o;
-    run("linear", l->y->count, "bbbbiii", l->y->data, l->x->data, l->weight->value,
-        (l->bias != NULL ? l->bias : l->weight)->value, l->bias != NULL,
-        l->x->C * squares(l->x), l->y->C);
+    const param *bias = l->bias != NULL ? l->bias : l->weight;
+    run("linear", l->y->count, "bbbbiii", l->y->data, l->x->data, l->weight->value, bias->value,
+        l->bias != NULL, (int)(l->x->count / o->N), l->y->C);
 }
 
 static void linear_backward(const ops *o, layer *l)
 {
-    const int leaves = (o->N + 7) / 8, in = l->x->C * squares(l->x), out = l->y->C;
+    const int leaves = (o->N + 7) / 8, in = (int)(l->x->count / o->N), out = l->y->C;
     run("linear_dx", l->x->count, "bbbii", place(o, l->x), l->y->grad, l->weight->value, in, out);
     met(o, l->x);
     run("linear_dweight", leaves * l->weight->count, "bbbiii", o->leaf[0], l->y->grad, l->x->data,
@@ -101,19 +143,7 @@ static void batch_norm_backward(const ops *o, layer *l)
     met(o, l->x);
 }
 
-/* --- 7: ReLU, add, pooling, channel scale ----------------------------------------------------- */
-
-static void relu_forward(const ops *o, layer *l)
-{
-    (void)o;
-    run("relu", l->y->count, "bb", l->y->data, l->x->data);
-}
-
-static void relu_backward(const ops *o, layer *l)
-{
-    run("relu_dx", l->x->count, "bbb", place(o, l->x), l->y->grad, l->y->data);
-    met(o, l->x);
-}
+/* --- 7: add, pooling, channel scale ----------------------------------------------------------- */
 
 static void add_forward(const ops *o, layer *l)
 {
@@ -130,58 +160,52 @@ static void add_backward(const ops *o, layer *l)
     }
 }
 
-static void global_avg_pool_forward(const ops *o, layer *l)
+static void pool_forward(const ops *o, layer *l)
 {
     (void)o;
     run("global_avg_pool", l->y->count, "bbi", l->y->data, l->x->data, squares(l->x));
 }
 
-static void global_avg_pool_backward(const ops *o, layer *l)
+static void pool_backward(const ops *o, layer *l)
 {
     run("global_avg_pool_dx", l->x->count, "bbi", place(o, l->x), l->y->grad, squares(l->x));
     met(o, l->x);
 }
 
-static void channel_scale_forward(const ops *o, layer *l)
+static void scale_forward(const ops *o, layer *l)
 {
     (void)o;
     run("channel_scale", l->y->count, "bbbi", l->y->data, l->x->data, l->side->data,
         squares(l->x));
 }
 
-static void channel_scale_backward(const ops *o, layer *l)
+static void scale_backward(const ops *o, layer *l)
 {
-    run("channel_scale", l->x->count, "bbbi", place(o, l->x), l->y->grad, l->side->data,
-        squares(l->x));
+    const int HW = squares(l->x);
+    run("channel_scale", l->x->count, "bbbi", place(o, l->x), l->y->grad, l->side->data, HW);
     met(o, l->x);
     run("channel_scale_dgate", l->side->count, "bbbi", place(o, l->side), l->y->grad, l->x->data,
-        squares(l->x));
+        HW);
     met(o, l->side);
 }
 
-/* --- 8: sigmoid, tanh ------------------------------------------------------------------------- */
+/* --- 7, 8: ReLU, flatten, sigmoid, tanh: element by element ----------------------------------- */
 
-static void sigmoid_forward(const ops *o, layer *l)
+static void unary_forward(const ops *o, layer *l)
 {
     (void)o;
-    run("sigmoid", l->y->count, "bb", l->y->data, l->x->data);
+    run(l->op->kernel, l->y->count, "bb", l->y->data, l->x->data);
 }
 
-static void sigmoid_backward(const ops *o, layer *l)
+static void unary_backward(const ops *o, layer *l)
 {
-    run("sigmoid_dx", l->x->count, "bbb", place(o, l->x), l->y->grad, l->y->data);
+    run(l->op->kernel_dx, l->x->count, "bbb", place(o, l->x), l->y->grad, l->y->data);
     met(o, l->x);
 }
 
-static void tanh_forward(const ops *o, layer *l)
+static void flatten_backward(const ops *o, layer *l)
 {
-    (void)o;
-    run("tanh_forward", l->y->count, "bb", l->y->data, l->x->data);
-}
-
-static void tanh_backward(const ops *o, layer *l)
-{
-    run("tanh_dx", l->x->count, "bbb", place(o, l->x), l->y->grad, l->y->data);
+    run("copy", l->x->count, "bb", place(o, l->x), l->y->grad);
     met(o, l->x);
 }
 
@@ -220,12 +244,16 @@ static void value_loss_backward(const ops *o, layer *l)
     met(o, l->x);
 }
 
-const op conv2d = {conv2d_forward, conv2d_backward}, linear = {linear_forward, linear_backward},
-         batch_norm = {batch_norm_forward, batch_norm_backward},
-         relu = {relu_forward, relu_backward}, add = {add_forward, add_backward},
-         global_avg_pool = {global_avg_pool_forward, global_avg_pool_backward},
-         channel_scale = {channel_scale_forward, channel_scale_backward},
-         sigmoid = {sigmoid_forward, sigmoid_backward},
-         hyperbolic_tangent = {tanh_forward, tanh_backward},
-         policy_loss = {policy_loss_forward, policy_loss_backward},
-         value_loss = {value_loss_forward, value_loss_backward};
+const op conv2d = {.forward = conv2d_forward, .backward = conv2d_backward},
+         linear = {.forward = linear_forward, .backward = linear_backward},
+         batch_norm = {.forward = batch_norm_forward, .backward = batch_norm_backward},
+         add = {.forward = add_forward, .backward = add_backward},
+         global_avg_pool = {.forward = pool_forward, .backward = pool_backward},
+         channel_scale = {.forward = scale_forward, .backward = scale_backward},
+         relu = {unary_forward, unary_backward, "relu", "relu_dx"},
+         sigmoid = {unary_forward, unary_backward, "sigmoid", "sigmoid_dx"},
+         hyperbolic_tangent = {unary_forward, unary_backward, "hyperbolic_tangent",
+                               "hyperbolic_tangent_dx"},
+         flatten = {unary_forward, flatten_backward, "copy", NULL},
+         policy_loss = {.forward = policy_loss_forward, .backward = policy_loss_backward},
+         value_loss = {.forward = value_loss_forward, .backward = value_loss_backward};

@@ -1,4 +1,5 @@
-/* GomokuNet in OpenCL: computes every tensor of a golden file, a candidate for `gomokunet verify`.
+/* GomokuNet in OpenCL: computes every tensor of a golden file (or of a file of cases), a
+ * candidate for `gomokunet verify`.
  *
  *     opencl_port GOLDEN CANDIDATE [--device NAME] [--kernels FOLDER]
  *
@@ -11,6 +12,14 @@
 #ifndef KERNELS
 #define KERNELS "tests/ports/opencl"
 #endif
+
+static void network(int steps)
+{
+    net n = {0};
+    net_build(&n);
+    for (int step = 1; step <= (steps > 0 ? steps : 1); step++)
+        net_step(&n, step);
+}
 
 int main(int argc, char **argv)
 {
@@ -28,12 +37,13 @@ int main(int argc, char **argv)
     if (files != 2)
         stop(2, "two files are needed: GOLDEN CANDIDATE [--device NAME] [--kernels FOLDER]");
     golden_open(file[0]);
-    const int steps = (int)golden_number("steps", 0, 1e6);
+    const bool cases = strcmp(golden_word("level"), "cases") == 0;
+    const int steps = cases ? 0 : (int)golden_number("steps", 0, 1e6);
     const char *device = device_open(wanted, folder);
-    net n = {0};
-    net_build(&n);
-    for (int step = 1; step <= (steps > 0 ? steps : 1); step++)
-        net_step(&n, step);
+    if (cases)
+        cases_run();
+    else
+        network(steps);
     candidate_write(file[1], device, steps);
     printf("%zu tensors, %s\n", golden_tensors(), device);
     return 0;

@@ -1,37 +1,46 @@
-/* Inference and training steps: the list of layers forward, the same list from its end, then what
- * follows backward.  SPDX-License-Identifier: MIT */
+/* Inference and training: the list of layers forward, the same list from its end, then what follows
+ * backward.  SPDX-License-Identifier: MIT */
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "port.h"
 
 #define MOMENTUM 0.1 /* of the running statistics: the share of the new batch */
 
-/* --- Kept, under the names of docs/golden.md; `at` is the step's prefix ----------------------- */
+/* --- What follows backward -------------------------------------------------------------------- */
 
-static void keep_inputs(const net *n, const char *at)
+void running_statistics(layer *l, int M)
 {
-    golden_load(text("%sinput/planes", at), n->planes->data, n->planes->count);
-    golden_load(text("%sinput/policy", at), n->policy->data, n->policy->count);
-    golden_load(text("%sinput/value", at), n->value->data, n->value->count);
-    keep(text("%sinput/planes", at), n->planes->data, n->planes->count);
-    keep(text("%sinput/policy", at), n->policy->data, n->policy->count);
-    keep(text("%sinput/value", at), n->value->data, n->value->count);
+    run("running_statistics", l->x->C, "bbbbiff", l->running_mean, l->running_var, l->mean, l->m2,
+        M, MOMENTUM, 1 - MOMENTUM);
+    l->tracked++;
 }
 
-static void keep_state(const net *n, const char *at, const char *params, const char *buffers)
+void clip(const ops *o, const rule *r, const param *params, int count, cl_mem sums, cl_mem norm,
+          cl_mem coef)
 {
-    for (const param *p = n->params; p < n->params + n->param_count; p++)
-        keep(text("%s%s/%s", at, params, p->name), p->value, p->count);
-    for (const layer *l = n->layers; l < n->layers + n->layer_count; l++)
-        if (l->op == &batch_norm) {
-            keep(text("%s%s/%s.running_mean", at, buffers, l->name), l->running_mean, l->x->C);
-            keep(text("%s%s/%s.running_var", at, buffers, l->name), l->running_var, l->x->C);
-            keep_counter(text("%s%s/%s.num_batches_tracked", at, buffers, l->name), l->tracked);
-        }
+    for (int i = 0; i < count; i++) {
+        const int size = (int)params[i].count, blocks = (size + 4095) / 4096;
+        run("sum_of_squares", blocks, "bbi", o->leaf[0], params[i].grad, size);
+        run("tree", 1, "bibi", sums, i, o->leaf[0], blocks);
+    }
+    run("tree", 1, "bibi", norm, 0, sums, count);
+    run("clip", 1, "bbf", coef, norm, r->max_norm);
 }
 
-/* --- Forward, backward ------------------------------------------------------------------------ */
+/* Coefficients are doubles; each becomes a float once, where it is handed over. */
+void optimise(const rule *r, const param *p, cl_mem coef)
+{
+    if (r->sgd)
+        run("sgd", p->count, "bbbbfffi", p->value, p->grad, p->first, coef, r->lr, r->momentum,
+            r->decay, r->nesterov);
+    else
+        run("adamw", p->count, "bbbbbffffffff", p->value, p->grad, p->first, p->second, coef,
+            r->beta1, r->beta2, r->eps, 1 - r->lr * r->decay, 1 - r->beta1, 1 - r->beta2,
+            sqrt(1 - r->beta2_power), r->lr / (1 - r->beta1_power));
+}
+
+/* --- Forward, backward; `at` begins the names of a step's tensors ----------------------------- */
 
 static void inference(net *n)
 {
@@ -59,9 +68,9 @@ static void forward(net *n, const char *at)
 static void backward(net *n, const char *at)
 {
     const float one = 1;
+    buffer_write(n->total->grad, &one, 1);
     for (layer *l = n->layers; l < n->layers + n->layer_count; l++)
         l->y->given = 0;
-    buffer_write(n->total->grad, &one, 1);
     for (layer *l = n->layers + n->layer_count; l-- > n->layers;) {
         keep(text("%sgrad_forward/%s", at, l->name), l->y->grad, l->y->count);
         l->op->backward(&n->ops, l);
@@ -70,80 +79,62 @@ static void backward(net *n, const char *at)
         keep(text("%sgrad/%s", at, p->name), p->grad, p->count);
 }
 
-/* --- The step --------------------------------------------------------------------------------- */
-
-static void running(net *n)
+static void update(net *n)
 {
-    const double share = MOMENTUM;
+    rule *r = &n->rule;
     for (layer *l = n->layers; l < n->layers + n->layer_count; l++)
-        if (l->op == &batch_norm) {
-            run("running_statistics", l->x->C, "bbbbiff", l->running_mean, l->running_var, l->mean,
-                l->m2, n->ops.N * l->x->S * l->x->S, share, 1 - share);
-            l->tracked++;
-        }
+        if (l->op == &batch_norm)
+            running_statistics(l, n->ops.N * n->size * n->size);
+    clip(&n->ops, r, n->params, n->param_count, n->sums, n->norm, n->coef);
+    r->beta1_power *= r->beta1;
+    r->beta2_power *= r->beta2;
+    for (const param *p = n->params; p < n->params + n->param_count; p++)
+        optimise(r, p, n->coef);
 }
 
-/* The coefficient of clipping; all gradients under one norm. */
-static void clip(const net *n)
+/* --- A step of a golden file ------------------------------------------------------------------ */
+
+static void feed(const net *n, const char *at)
 {
-    for (int i = 0; i < n->param_count; i++) {
-        const param *p = &n->params[i];
-        const int blocks = (int)((p->count + 4095) / 4096);
-        run("sum_of_squares", blocks, "bbi", n->ops.leaf[0], p->grad, (int)p->count);
-        run("tree", 1, "bibi", n->sums, i, n->ops.leaf[0], blocks);
+    const char *name[] = {"planes", "policy", "value"};
+    const map *to[] = {n->planes, n->policy, n->value};
+    for (int i = 0; i < 3; i++) {
+        golden_load(text("%sinput/%s", at, name[i]), to[i]->data, to[i]->count);
+        keep(text("%sinput/%s", at, name[i]), to[i]->data, to[i]->count);
     }
-    run("tree", 1, "bibi", n->norm, 0, n->sums, n->param_count);
-    run("clip", 1, "bbf", n->coef, n->norm, golden_number("clip", -1e38, 1e38));
 }
 
-static void adamw(net *n)
+static void keep_state(const net *n, const char *at, const char *params, const char *buffers)
 {
-    const double lr = golden_number("lr", 0, 1e9), decay = golden_number("weight_decay", 0, 1e9);
-    const double b1 = golden_number("beta1", 0, 1), b2 = golden_number("beta2", 0, 1);
-    const double eps = golden_number("eps", 0, 1);
-    n->beta1_power *= b1;
-    n->beta2_power *= b2;
     for (const param *p = n->params; p < n->params + n->param_count; p++)
-        run("adamw", p->count, "bbbbbffffffff", p->value, p->grad, p->first, p->second, n->coef,
-            b1, b2, eps, 1 - lr * decay, 1 - b1, 1 - b2, sqrt(1 - n->beta2_power),
-            lr / (1 - n->beta1_power));
-}
-
-static void sgd(const net *n)
-{
-    const double lr = golden_number("lr", 0, 1e9), decay = golden_number("weight_decay", 0, 1e9);
-    const double momentum = golden_number("momentum", 0, 1);
-    const bool nesterov = strcmp(golden_word("nesterov"), "true") == 0;
-    for (const param *p = n->params; p < n->params + n->param_count; p++)
-        run("sgd", p->count, "bbbbfffi", p->value, p->grad, p->first, n->coef, lr, momentum, decay,
-            nesterov);
+        keep(text("%s%s/%s", at, params, p->name), p->value, p->count);
+    for (const layer *l = n->layers; l < n->layers + n->layer_count; l++)
+        if (l->op == &batch_norm) {
+            keep(text("%s%s/%s.running_mean", at, buffers, l->name), l->running_mean, l->x->C);
+            keep(text("%s%s/%s.running_var", at, buffers, l->name), l->running_var, l->x->C);
+            keep_counter(text("%s%s/%s.num_batches_tracked", at, buffers, l->name), l->tracked);
+        }
 }
 
 void net_step(net *n, int step)
 {
-    const bool is_sgd = strcmp(golden_word("optimizer"), "sgd") == 0;
     char at[TEXT] = "";
     if (step > 1)
-        strcpy(at, text("step/%d/", step));
-    keep_inputs(n, at);
+        snprintf(at, sizeof at, "step/%d/", step);
+    feed(n, at);
     if (step == 1)
         keep_state(n, at, "param", "buffer");
     if (step == 1 && golden_has("eval_forward/"))
         inference(n);
-    if (golden_number("steps", 0, 1e9) < step)
+    if (golden_number("steps", 0, 1e6) < step)
         return;
     forward(n, at);
     backward(n, at);
-    running(n);
-    clip(n);
-    if (is_sgd)
-        sgd(n);
-    else
-        adamw(n);
+    update(n);
     keep_state(n, at, "after", "after");
     for (const param *p = n->params; p < n->params + n->param_count; p++) {
         keep(text("%safter_exp_avg/%s", at, p->name), p->first, p->count);
-        if (!is_sgd)
+        if (!n->rule.sgd)
             keep(text("%safter_exp_avg_sq/%s", at, p->name), p->second, p->count);
     }
 }

@@ -93,7 +93,8 @@ kernel void sum_of_squares(int blocks, global float *sum, global const float *g,
     sum[b] = lane[0];
 }
 
-/* norm[0] holds the sum of squares.  coef = max_norm / (norm + 1e-6), at most 1; a norm of NaN, and max_norm <= 0, give 1. */
+/* norm[0] holds the sum of squares and becomes the norm.  coef = max_norm / (norm + 1e-6), at most
+ * 1; a norm of NaN gives 1, so does max_norm <= 0. */
 kernel void clip(int one, global float *coef, global float *norm, float max_norm)
 {
     if (get_global_id(0) >= one)
