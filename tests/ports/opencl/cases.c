@@ -1,5 +1,6 @@
 /* Single ops, forward and backward, of a golden file of cases.  SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "port.h"
@@ -31,11 +32,10 @@ static bool begins(const char *name, const char *with)
     return strncmp(name, with, strlen(with)) == 0;
 }
 
-static int64_t load(const char *name, cl_mem buffer, int64_t count) /* what is given is kept too */
+static void load(const char *name, cl_mem buffer, int64_t count) /* what is given is kept too */
 {
     golden_load(text("%s/%s", at, name), buffer, count);
     keep(text("%s/%s", at, name), buffer, count);
-    return count;
 }
 
 static void give(const char *name, cl_mem buffer, int64_t count)
@@ -43,66 +43,94 @@ static void give(const char *name, cl_mem buffer, int64_t count)
     keep(text("%s/%s", at, name), buffer, count);
 }
 
-/* An input, its shape the file's; NULL: the case has none of this name. */
-static map *input(const char *name, int *N)
+static void shape(const char *name, int dim[4]) /* what is not there is 1 */
 {
-    int dim[4] = {1, 1, 1, 1};
+    dim[0] = dim[1] = dim[2] = dim[3] = 1;
     if (golden_shape(text("%s/%s", at, name), dim) == 0)
-        return NULL;
-    map *x = map_new(dim[0], dim[1], dim[2], dim[3], true);
-    load(name, x->data, x->count);
-    *N = dim[0];
-    return x;
+        stop(2, "%s: tensor %s/%s is missing, nothing can be computed without it", golden_path(),
+             at, name);
 }
 
-static param *parameter(param *to, const char *name, int dim[4])
+static param *parameter(const char *name, int64_t count)
 {
-    const int rank = golden_shape(text("%s/%s", at, name), dim);
-    if (rank == 0)
-        return NULL;
-    int64_t count = 1;
-    for (int i = 0; i < rank; i++)
-        count *= dim[i];
-    param_new(to, name, count);
-    load(name, to->value, count);
-    return to;
+    param *p = calloc(1, sizeof *p);
+    if (p == NULL)
+        stop(3, "no memory");
+    param_new(p, name, count);
+    load(name, p->value, count);
+    return p;
 }
 
 /* --- Ops -------------------------------------------------------------------------------------- */
 
-static map *output(const ops *o, const layer *l, int channels)
+static bool is_loss(const layer *l)
 {
-    const map *x = l->x;
-    if (l->op == &conv2d)
-        return map_new(o->N, channels, x->H, x->W, true);
-    if (l->op == &linear || l->op == &global_avg_pool)
-        return map_new(o->N, l->op == &linear ? channels : x->C, 1, 1, true);
-    if (l->op == &flatten)
-        return map_new(o->N, (int)(x->count / o->N), 1, 1, true);
-    if (l->op == &policy_loss || l->op == &value_loss)
-        return map_new(1, 1, 1, 1, true);
-    return map_new(o->N, x->C, x->H, x->W, true);
+    return l->op == &policy_loss || l->op == &value_loss;
 }
 
-static void norm_inputs(ops *o, layer *l, const char *op_name)
+/* Weights, as many as x asks for; y. */
+static void conv_or_linear(const ops *o, layer *l)
+{
+    const map *x = l->x;
+    int dim[4];
+    shape("weight", dim);
+    const int rest = l->op == &linear ? (int)(x->count / o->N) : dim[1];
+    l->K = dim[2];
+    l->groups = x->C / rest > 0 ? x->C / rest : 1;
+    if (l->op == &conv2d && (x->C % rest != 0 || dim[0] % l->groups != 0 || dim[2] % 2 == 0))
+        stop(2, "%s: tensor %s/weight: expected [O,C,K,K], K odd, for %d channels", golden_path(),
+             at, x->C);
+    l->weight = parameter("weight", (int64_t)dim[0] * rest * dim[2] * dim[2]);
+    l->y = l->op == &linear ? map_new(o->N, dim[0], 1, 1, true)
+                            : map_new(o->N, dim[0], x->H, x->W, true);
+    if (golden_shape(text("%s/bias", at), dim) > 0)
+        l->bias = parameter("bias", l->y->C);
+}
+
+static void norm(ops *o, layer *l, const char *op_name)
 {
     layer_buffers(o, l);
+    l->weight = parameter("weight", l->x->C);
+    l->bias = parameter("bias", l->x->C);
     load("running_mean", l->running_mean, l->x->C);
     load("running_var", l->running_var, l->x->C);
     o->training = !begins(op_name, "batch_norm_inference");
 }
 
+/* The second input; y where nobody made it yet. */
+static void side_and_output(const ops *o, layer *l, const char *side)
+{
+    const map *x = l->x;
+    const bool vector = l->op == &channel_scale || l->op == &global_avg_pool;
+    if (is_loss(l))
+        layer_buffers(o, l);
+    if (*side != '\0') {
+        l->side = vector ? map_new(o->N, x->C, 1, 1, true)
+                         : map_new(o->N, l->op == &value_loss ? 1 : x->C, x->H, x->W, true);
+        load(side, l->side->data, l->side->count);
+    }
+    if (l->y != NULL)
+        return;
+    if (is_loss(l))
+        l->y = map_new(1, 1, 1, 1, true);
+    else if (l->op == &flatten)
+        l->y = map_new(o->N, (int)(x->count / o->N), 1, 1, true);
+    else if (l->op == &global_avg_pool)
+        l->y = map_new(o->N, x->C, 1, 1, true);
+    else
+        l->y = map_new(o->N, x->C, x->H, x->W, true);
+}
+
 static void backward(const ops *o, layer *l, const char *x, const char *side)
 {
     int dim[4];
-    const bool loss = l->op == &policy_loss || l->op == &value_loss;
-    const char *upstream = loss ? "dloss" : "dy";
+    const char *upstream = is_loss(l) ? "dloss" : "dy";
     if (golden_shape(text("%s/%s", at, upstream), dim) == 0)
         return;
     load(upstream, l->y->grad, l->y->count);
     l->op->backward(o, l);
     give(text("d%s", x), l->x->grad, l->x->count);
-    if (l->side != NULL && !loss)
+    if (l->side != NULL && !is_loss(l))
         give(text("d%s", side), l->side->grad, l->side->count);
     if (l->weight != NULL)
         give("dweight", l->weight->grad, l->weight->count);
@@ -112,29 +140,20 @@ static void backward(const ops *o, layer *l, const char *x, const char *side)
 
 static void run_op(const op *which, const char *op_name, const char *x, const char *side)
 {
-    int dim[4] = {1, 1, 1, 1}, other[4] = {1, 1, 1, 1};
-    param weight, bias;
-    ops o = {.training = true};
-    layer l = {.op = which, .side = *side == '\0' ? NULL : input(side, &o.N), .x = input(x, &o.N)};
-    l.weight = parameter(&weight, "weight", dim);
-    l.bias = parameter(&bias, "bias", other);
-    const bool needs_weight = which == &conv2d || which == &linear || which == &batch_norm;
-    if (l.x == NULL || (*side != '\0' && l.side == NULL) || (needs_weight && l.weight == NULL) ||
-        (which == &batch_norm && l.bias == NULL))
-        stop(2, "%s: an input is missing, nothing can be computed without it", at);
-    if (which == &conv2d && (l.x->C % dim[1] != 0 || dim[2] != dim[3] || dim[2] % 2 == 0))
-        stop(2, "%s/weight: expected [O,C,K,K], K odd, for %d channels", at, l.x->C);
-    l.K = dim[2];
-    l.groups = l.x->C / dim[1];
-    l.y = output(&o, &l, dim[0]);
+    int dim[4];
+    shape(x, dim);
+    ops o = {.N = dim[0], .training = true};
+    layer l = {.op = which, .x = map_new(dim[0], dim[1], dim[2], dim[3], true)};
+    load(x, l.x->data, l.x->count);
+    if (which == &conv2d || which == &linear)
+        conv_or_linear(&o, &l);
+    else if (which == &batch_norm)
+        norm(&o, &l, op_name);
+    side_and_output(&o, &l, side);
     o.leaf[0] = buffer_new(layer_leaves(&o, &l));
     o.leaf[1] = buffer_new(layer_leaves(&o, &l));
-    if (which == &batch_norm)
-        norm_inputs(&o, &l, op_name);
-    else if (which == &policy_loss || which == &value_loss)
-        layer_buffers(&o, &l);
     which->forward(&o, &l);
-    give(which == &policy_loss || which == &value_loss ? "loss" : "y", l.y->data, l.y->count);
+    give(is_loss(&l) ? "loss" : "y", l.y->data, l.y->count);
     if (which == &batch_norm && o.training) {
         give("mean", l.mean, l.x->C);
         give("invstd", l.inv, l.x->C);
@@ -151,18 +170,18 @@ static void run_optimizer(const char *op_name)
                     .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .beta1_power = 0.9 * 0.9 * 0.9,
                     .beta2_power = 0.999 * 0.999 * 0.999};
     int dim[4];
-    param p;
     const cl_mem coef = buffer_new(1);
-    parameter(&p, "param", dim);
-    load("grad", p.grad, p.count);
+    shape("param", dim);
+    const param *p = parameter("param", dim[0]);
+    load("grad", p->grad, p->count);
     load("coef", coef, 1);
-    load(r.sgd ? "velocity" : "exp_avg", p.first, p.count);
+    load(r.sgd ? "velocity" : "exp_avg", p->first, p->count);
     if (!r.sgd)
-        load("exp_avg_sq", p.second, p.count);
-    optimise(&r, &p, coef);
-    give("after", p.value, p.count);
-    give(r.sgd ? "after_velocity" : "after_exp_avg", p.first, p.count);
-    give("after_exp_avg_sq", p.second, p.count);
+        load("exp_avg_sq", p->second, p->count);
+    optimise(&r, p, coef);
+    give("after", p->value, p->count);
+    give(r.sgd ? "after_velocity" : "after_exp_avg", p->first, p->count);
+    give("after_exp_avg_sq", p->second, p->count);
 }
 
 static void run_clip(void)
@@ -170,9 +189,8 @@ static void run_clip(void)
     const rule r = {.max_norm = 1};
     const cl_mem sums = buffer_new(1), norm = buffer_new(1), coef = buffer_new(1);
     int dim[4];
-    param p;
-    parameter(&p, "grad", dim);
-    p.grad = p.value;
+    shape("grad", dim);
+    const param p = {.grad = parameter("grad", dim[0])->value, .count = dim[0]};
     clip(&(ops){.leaf = {buffer_new(p.count)}}, &r, &p, 1, sums, norm, coef);
     give("norm", norm, 1);
     give("coef", coef, 1);
@@ -180,18 +198,17 @@ static void run_clip(void)
 
 static void run_running(void)
 {
-    int dim[4] = {0}, N;
-    golden_shape(text("%s/mean", at), dim);
-    N = dim[0];
-    layer l = {.op = &batch_norm, .x = &(map){.C = N}};
+    int dim[4];
+    shape("mean", dim);
+    layer l = {.op = &batch_norm, .x = &(map){.C = dim[0]}};
     layer_buffers(NULL, &l);
-    load("mean", l.mean, N);
-    load("m2", l.m2, N);
-    load("running_mean", l.running_mean, N);
-    load("running_var", l.running_var, N);
+    load("mean", l.mean, dim[0]);
+    load("m2", l.m2, dim[0]);
+    load("running_mean", l.running_mean, dim[0]);
+    load("running_var", l.running_var, dim[0]);
     running_statistics(&l, 75);
-    give("after_mean", l.running_mean, N);
-    give("after_var", l.running_var, N);
+    give("after_mean", l.running_mean, dim[0]);
+    give("after_var", l.running_var, dim[0]);
 }
 
 static void run_case(const char *op_name)
@@ -209,7 +226,7 @@ static void run_case(const char *op_name)
                 run_op(table[i].op, op_name, table[i].x, table[i].side);
                 return;
             }
-        stop(2, "%s: this port has no op of this name", at);
+        stop(2, "%s: tensors %s/*: this port has no op of this name", golden_path(), at);
     }
 }
 
@@ -220,7 +237,7 @@ void cases_run(void)
         const char *name = golden_name(i, "case/");
         const char *end = name == NULL ? NULL : strrchr(name, '/');
         if (end == NULL || strchr(name, '/') == end)
-            stop(2, "tensor %s: expected case/TIER/OP/NAME", golden_name(i, ""));
+            stop(2, "%s: tensor %s: expected case/TIER/OP/NAME", golden_path(), golden_name(i, ""));
         const char *now = text("case/%.*s", (int)(end - name), name);
         if (strcmp(now, last) == 0)
             continue;

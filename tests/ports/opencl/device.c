@@ -65,7 +65,7 @@ static cl_uint all_devices(cl_device_id *ids)
 
 static const char *choose(const char *wanted)
 {
-    static char name[TEXT], version[TEXT], text[3 * TEXT];
+    static char name[TEXT], version[TEXT], said[3 * TEXT];
     cl_device_id ids[DEVICES];
     const cl_uint count = all_devices(ids);
     for (cl_uint i = 0; i < count; i++) {
@@ -78,10 +78,13 @@ static const char *choose(const char *wanted)
             continue;
         }
         device = ids[i];
-        snprintf(text, sizeof text, "%s, %s", name, version);
-        return text;
+        snprintf(said, sizeof said, "%s, %s", name, version);
+        for (char *c = said; *c != '\0'; c++) /* it goes into JSON */
+            *c = *c < ' ' || *c == '"' || *c == '\\' ? '_' : *c;
+        return said;
     }
-    stop(2, "none of %u OpenCL devices is named *%s* and keeps the contract", count, wanted);
+    stop(2, "of %u OpenCL devices none keeps the contract%s%s", count,
+         *wanted == '\0' ? "" : " and has in its name ", wanted);
     return NULL;
 }
 

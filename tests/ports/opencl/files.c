@@ -50,6 +50,11 @@ void golden_open(const char *file)
         stop(3, "%s: no memory for another file of this size", file);
 }
 
+const char *golden_path(void)
+{
+    return path;
+}
+
 static tensor *find(const char *wanted)
 {
     for (size_t i = 0; i < tensors; i++)
@@ -194,12 +199,14 @@ void keep_counter(const char *wanted, int64_t value)
         put(to, (uint64_t)value, 8);
 }
 
-/* The header, as long as snprintf says; `to` may have no room. */
+/* The header's length; its text, where there is room for all of it. */
 static size_t header(char *to, size_t room, const char *device, int steps)
 {
-    size_t n = (size_t)snprintf(to, room, "{\"__metadata__\":{\"gomokunet\":\"order v1\","
-                                          "\"level\":\"trace\",\"producer\":\"OpenCL, %s\"", device);
-#define MORE(...) n += (size_t)snprintf(n < room ? to + n : NULL, n < room ? room - n : 0, __VA_ARGS__)
+    size_t n = 0;
+#define MORE(...) \
+    n += (size_t)snprintf(room == 0 ? NULL : to + n, room == 0 ? 0 : room - n, __VA_ARGS__)
+    MORE("{\"__metadata__\":{\"gomokunet\":\"order v1\",\"level\":\"trace\"");
+    MORE(",\"producer\":\"OpenCL, %s\"", device);
     if (steps > 0)
         MORE(",\"steps\":\"%d\",\"state\":\"own\"", steps);
     MORE("}");
@@ -219,7 +226,7 @@ void candidate_write(const char *file, const char *device, int steps)
 {
     char part[4 * TEXT];
     for (size_t i = 0; i < tensors; i++)
-        if (!done[i])
+        if (!done[i] || strpbrk(golden[i].name, "\"\\") != NULL)
             stop(2, "%s: tensor %s is of no name that this port computes", path, golden[i].name);
     const size_t length = header(NULL, 0, device, steps);
     const size_t bytes = tensors == 0 ? 0 : (size_t)golden[tensors - 1].end;

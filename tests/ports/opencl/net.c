@@ -41,8 +41,10 @@ static param *use(const char *module, const char *part, int64_t count)
 {
     const char *name = text("%s.%s", module, part);
     for (int i = 0; i < n->param_count; i++)
-        if (strcmp(n->params[i].name, name) == 0 && n->params[i].count == count)
+        if (strcmp(n->params[i].name, name) == 0 && n->params[i].count == count) {
+            n->params[i].used = true;
             return &n->params[i];
+        }
     golden_load(text("param/%s", name), NULL, count); /* says what is wrong, and ends */
     return NULL;
 }
@@ -201,7 +203,8 @@ void net_build(net *made)
     n->channels = (int)golden_number("channels", 1, 4096);
     n->separable = strcmp(golden_word("conv"), "separable") == 0;
     if (!n->separable && strcmp(golden_word("conv"), "dense") != 0)
-        stop(2, "metadata conv is \"%s\", expected dense or separable", golden_word("conv"));
+        stop(2, "%s: metadata conv is \"%s\", expected dense or separable", golden_path(),
+             golden_word("conv"));
     n->rule = rule_of();
     n->planes = map_new(n->ops.N, PLANES, n->size, n->size, false);
     n->policy = map_new(n->ops.N, n->size * n->size, 1, 1, false);
@@ -209,5 +212,8 @@ void net_build(net *made)
     n->layers = zeros((size_t)(20 * blocks + 20), sizeof *n->layers);
     load_params();
     layers(blocks);
+    for (const param *p = n->params; p < n->params + n->param_count; p++)
+        if (!p->used)
+            stop(2, "%s: tensor param/%s is of no layer of this network", golden_path(), p->name);
     scratch();
 }

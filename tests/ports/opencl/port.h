@@ -31,6 +31,7 @@ void run(const char *kernel, int64_t count, const char *types, ...);
 /* --- files.c: the golden file, and the candidate that will have the same tensors -------------- */
 
 void golden_open(const char *path);
+const char *golden_path(void);
 double golden_number(const char *key, double least, double most); /* of the metadata */
 const char *golden_word(const char *key);
 size_t golden_tensors(void);
@@ -59,6 +60,7 @@ typedef struct param {
     char name[TEXT];
     cl_mem value, grad, first, second; /* the optimiser's moments */
     int64_t count;
+    bool used; /* a layer has it */
 } param;
 
 typedef struct op op;
