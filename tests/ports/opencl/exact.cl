@@ -1,7 +1,7 @@
 /* exp, log and tanh, correctly rounded, in 64-bit integers: section 21 of docs/numerics.md.
  *
  * A device's own functions may be several ulp off; these are the nearest float for every one of the
- * 2^32 arguments, on any device.  In CUDA mul_hi is __umul64hi, as_uint is __float_as_uint.
+ * 2^32 arguments, on any device.
  * SPDX-License-Identifier: MIT */
 #pragma OPENCL FP_CONTRACT OFF
 
@@ -10,14 +10,15 @@ typedef struct {
     int e;
 } num;
 
-#define ONE (1ul << 63)
+#define ONE ((ulong)1 << 63)
 #define LN2 0xb17217f7d1cf79abul /* ln 2 over 2^64 */
 
 static num norm(ulong m, int e)
 {
-    for (; m < ONE; m <<= 1)
-        e--;
-    return (num){m, e};
+    num v = {m, e};
+    for (; v.m < ONE; v.m <<= 1)
+        v.e--;
+    return v;
 }
 
 static num quotient(num a, num b) /* long division */
@@ -79,7 +80,8 @@ static uint exp_bits(uint x)
         return negative ? 0 : 0x7f800000; /* |x| >= 104 */
     int n;
     const ulong r = reduce(a, negative, 0, &n);
-    return nearest((num){ONE + mul_hi(r, series(r)), n}, 0);
+    const num v = {ONE + mul_hi(r, series(r)), n};
+    return nearest(v, 0);
 }
 
 static uint tanh_bits(uint x)
