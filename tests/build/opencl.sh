@@ -40,7 +40,7 @@ odd=$work/odd.safetensors
 mistake() { # mistake FROM TO VERDICT TENSOR
     rm -rf "$work/kernels" && mkdir "$work/kernels" && cp $kernels/*.cl "$work/kernels"
     sed -i "s/$1/$2/" "$work/kernels/gomokunet.cl"
-    ! cmp -s "$work/kernels/gomokunet.cl" $kernels/gomokunet.cl || { echo "no line has $1"; exit 1; }
+    ! cmp -s "$work/kernels/gomokunet.cl" $kernels/gomokunet.cl || { echo "no $1"; exit 1; }
     "$port" "$odd" "$work/candidate" --kernels "$work/kernels" > /dev/null
     ! "$program" verify "$odd" "$work/candidate" --require bits --all > "$work/got" ||
         { echo "$2: verify finds nothing"; exit 1; }
@@ -59,7 +59,8 @@ refuse() { # refuse WHAT-IS-SAID ARGUMENTS...
         { echo "$*: exit $status, expected 2 and \"$said\""; cat "$work/log"; exit 1; }
 }
 none=$work/none
-golden part --board-size 5 --num-blocks 1 --channels 4 --batch-size 1 --except 'param/value_fc.0.bias'
+golden part --board-size 5 --num-blocks 1 --channels 4 --batch-size 1 \
+    --except 'param/value_fc.0.bias'
 refuse 'tensor param/value_fc.0.bias is missing' "$work/part.safetensors" "$none"
 sed 's/"channels":"3"/"channels":"4"/' "$odd" > "$work/bad"
 refuse 'bad: tensor param/input_conv.0.weight has 135 elements, expected 180' "$work/bad" "$none"
@@ -75,7 +76,7 @@ mkdir -p "$work/ports/opencl"
 cp -r tests/ports/reader "$work/ports" && cp $kernels/*.[ch] "$work/ports/opencl"
 for bit in CORRECTLY_ROUNDED_DIVIDE_SQRT DENORM; do
     sed "s/{CL_FP_$bit,/{CL_FP_SOFT_FLOAT,/" $kernels/device.c > "$work/ports/opencl/device.c"
-    ! cmp -s $kernels/device.c "$work/ports/opencl/device.c" || { echo "$bit: no such line"; exit 1; }
+    ! cmp -s $kernels/device.c "$work/ports/opencl/device.c" || { echo "no $bit"; exit 1; }
     ${CC:-gcc} -std=c11 "$work"/ports/opencl/*.c -lOpenCL -lm -o "$port"
     refuse 'device .* lacks [cd]' "$odd" "$none"
 done

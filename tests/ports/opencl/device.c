@@ -95,22 +95,22 @@ static char *source(const char *folder, const char *name)
     char path[2 * TEXT];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "rb");
-    char *text = calloc(1, 1 << 16);
+    char *code = calloc(1, 1 << 16);
     if (file == NULL)
         stop(2, "%s: cannot be opened; --kernels names the folder of the .cl files", path);
-    if (text == NULL || fread(text, 1, (1 << 16) - 1, file) == 0 || !feof(file))
+    if (code == NULL || fread(code, 1, (1 << 16) - 1, file) == 0 || !feof(file))
         stop(2, "%s: cannot be read, or is larger than 64 KiB", path);
     fclose(file);
-    return text;
+    return code;
 }
 
 static void build(const char *folder)
 {
     static char log[1 << 14];
     cl_int code;
-    char *text[] = {source(folder, "exact.cl"), source(folder, "gomokunet.cl"),
+    char *part[] = {source(folder, "exact.cl"), source(folder, "gomokunet.cl"),
                     source(folder, "training.cl")};
-    program = clCreateProgramWithSource(context, 3, (const char **)text, NULL, &code);
+    program = clCreateProgramWithSource(context, 3, (const char **)part, NULL, &code);
     check(code, "program");
     code = clBuildProgram(program, 1, &device, FLAGS, NULL, NULL);
     if (code != CL_SUCCESS)
@@ -118,7 +118,7 @@ static void build(const char *folder)
     if (code != CL_SUCCESS)
         stop(3, "%s: OpenCL error %d in building the kernels\n%s", folder, (int)code, log);
     for (int i = 0; i < 3; i++)
-        free(text[i]);
+        free(part[i]);
 }
 
 const char *device_open(const char *wanted, const char *folder)

@@ -145,11 +145,11 @@ const char *golden_word(const char *key)
 
 double golden_number(const char *key, double least, double most)
 {
-    const char *text = golden_word(key);
+    const char *word = golden_word(key);
     char *end;
-    const double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= least && value <= most))
-        stop(2, "%s: metadata %s is \"%s\", expected a number from %g to %g", path, key, text,
+    const double value = strtod(word, &end);
+    if (end == word || *end != '\0' || !(value >= least && value <= most))
+        stop(2, "%s: metadata %s is \"%s\", expected a number from %g to %g", path, key, word,
              least, most);
     return value;
 }
@@ -163,21 +163,21 @@ static void put(unsigned char *to, uint64_t value, int bytes)
 }
 
 /* Where a tensor's bytes go; NULL: the golden file does not have it. */
-static unsigned char *place(const char *wanted, uint64_t count)
+static unsigned char *place(const char *wanted, const char *type, uint64_t count)
 {
     const tensor *t = find(wanted);
     if (t == NULL)
         return NULL;
-    if (elements(t) != count)
-        stop(2, "%s: tensor %s has %llu elements, this network's has %llu", path, wanted,
-             (unsigned long long)elements(t), (unsigned long long)count);
+    if (strcmp(t->type, type) != 0 || elements(t) != count)
+        stop(2, "%s: tensor %s is %s with %llu elements, expected %s with %llu", path, wanted,
+             t->type, (unsigned long long)elements(t), type, (unsigned long long)count);
     done[t - golden] = true;
     return made + t->begin;
 }
 
 void keep(const char *wanted, cl_mem buffer, int64_t count)
 {
-    unsigned char *to = place(wanted, (uint64_t)count);
+    unsigned char *to = place(wanted, "F32", (uint64_t)count);
     if (to == NULL)
         return;
     float *values = malloc((size_t)count * sizeof *values + 1);
@@ -194,7 +194,7 @@ void keep(const char *wanted, cl_mem buffer, int64_t count)
 
 void keep_counter(const char *wanted, int64_t value)
 {
-    unsigned char *to = place(wanted, 1);
+    unsigned char *to = place(wanted, "I64", 1);
     if (to != NULL)
         put(to, (uint64_t)value, 8);
 }
@@ -230,19 +230,19 @@ void candidate_write(const char *file, const char *device, int steps)
             stop(2, "%s: tensor %s is of no name that this port computes", path, golden[i].name);
     const size_t length = header(NULL, 0, device, steps);
     const size_t bytes = tensors == 0 ? 0 : (size_t)golden[tensors - 1].end;
-    char *text = malloc(length + 1);
+    char *head = malloc(length + 1);
     unsigned char size[8];
-    if (text == NULL || snprintf(part, sizeof part, "%s.part", file) >= (int)sizeof part)
+    if (head == NULL || snprintf(part, sizeof part, "%s.part", file) >= (int)sizeof part)
         stop(3, "%s: no memory, or too long a name", file);
-    header(text, length + 1, device, steps);
+    header(head, length + 1, device, steps);
     put(size, length, 8);
     FILE *out = fopen(part, "wb");
     const bool good = out != NULL && fwrite(size, 1, 8, out) == 8 &&
-                      fwrite(text, 1, length, out) == length &&
+                      fwrite(head, 1, length, out) == length &&
                       fwrite(made, 1, bytes, out) == bytes;
     if ((out != NULL && fclose(out) != 0) || !good || rename(part, file) != 0) {
         remove(part);
         stop(3, "%s: cannot be written", file);
     }
-    free(text);
+    free(head);
 }

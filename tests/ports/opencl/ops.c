@@ -220,14 +220,14 @@ static void mean_of_targets(const ops *o, layer *l)
 static void policy_loss_forward(const ops *o, layer *l)
 {
     run("softmax_cross_entropy", o->N, "bbbbbi", o->leaf[0], l->probability, l->total, l->x->data,
-        l->side->data, l->x->C);
+        l->side->data, (int)(l->x->count / o->N));
     mean_of_targets(o, l);
 }
 
 static void policy_loss_backward(const ops *o, layer *l)
 {
     run("softmax_cross_entropy_dx", l->x->count, "bbbbbbi", place(o, l->x), l->probability,
-        l->total, l->side->data, l->known, l->y->grad, l->x->C);
+        l->total, l->side->data, l->known, l->y->grad, (int)(l->x->count / o->N));
     met(o, l->x);
 }
 
