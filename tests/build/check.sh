@@ -126,6 +126,8 @@ exact() { # the page, implemented afresh in plain Python, against the library: t
         "$PYTHON" -B tests/ports/exact/check.py "$out"
 }
 
+opencl() { tests/build/opencl.sh; } # a port with the bits, on whatever OpenCL device is there
+
 fault_injection() { make BUILD="$BUILD" faults; }
 
 benchmarks() { # every one of them, at its shortest; what they find is nobody's verdict
@@ -159,6 +161,7 @@ check npz npz
 check matrix matrix
 check cpus tests/build/cpus.sh
 check exact exact
+check opencl opencl
 check faults fault_injection
 check benchmarks benchmarks
 check clang clang_tests

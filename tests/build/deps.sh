@@ -64,6 +64,10 @@ for_check() {
     need "qemu (other processors)" qemu-user command -v qemu-x86_64
     need "PyTorch (the oracle)" python3-torch /usr/bin/python3 -c 'import torch'
     need "numpy" python3-numpy /usr/bin/python3 -c 'import numpy'
+    need "OpenCL's headers and loader" "opencl-c-headers ocl-icd-opencl-dev" \
+        compiles CL/cl.h -DCL_TARGET_OPENCL_VERSION=120 -lOpenCL
+    need "an OpenCL device (PoCL: the CPU)" pocl-opencl-icd \
+        bash -c 'compgen -G "/etc/OpenCL/vendors/*.icd"'
 }
 
 "for_$1"

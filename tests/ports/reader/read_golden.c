@@ -1,5 +1,5 @@
 /* Reads a golden file (safetensors): one file of C, nothing but the standard library, to be copied
- * into a port without its main.
+ * into a port, or included by it after a `#define READ_GOLDEN_IN_A_PORT`, without its main.
  *
  *     read_golden FILE           name, type, shape and first numbers of every tensor
  *     read_golden FILE NAME      the bytes of one tensor
@@ -22,11 +22,18 @@ typedef struct tensor {
     const unsigned char *data;
 } tensor;
 
-static const char *path;
+typedef struct note { /* of the metadata; what is longer is cut */
+    char key[NAME], value[NAME];
+} note;
 
-static void fail(const char *what, const char *name)
+static const char *path;
+static note *notes;
+static size_t note_count;
+
+static void fail(const char *what, const char *tensor_name)
 {
-    fprintf(stderr, "read_golden: %s: %s%s%s\n", path, name, *name == '\0' ? "" : ": ", what);
+    fprintf(stderr, "read_golden: %s: %s%s%s\n", path, tensor_name,
+            *tensor_name == '\0' ? "" : ": ", what);
     exit(2);
 }
 
@@ -61,7 +68,8 @@ static int another(char end) /* 1: a comma, and one more; 0: the end */
     return 1;
 }
 
-static void string(char *to, size_t room) /* room 0: skipped */
+/* The length of the string, of which `to` gets what there is room for. */
+static size_t string(char *to, size_t room)
 {
     size_t n = 0;
     expect('"');
@@ -70,15 +78,20 @@ static void string(char *to, size_t room) /* room 0: skipped */
             at++;
         if ((unsigned char)*at < ' ')
             fail("a string in the header does not end", "");
-        if (room > 0 && n + 1 == room)
-            fail("a name is too long", "");
-        if (room > 0)
-            to[n++] = *at;
+        if (n + 1 < room)
+            to[n] = *at;
+        n++;
         at++;
     }
     at++;
-    if (room > 0)
-        to[n] = '\0';
+    to[n < room ? n : room - 1] = '\0';
+    return n;
+}
+
+static void name(char *to, size_t room)
+{
+    if (string(to, room) >= room)
+        fail("a name is too long", "");
 }
 
 static uint64_t number(void)
@@ -101,9 +114,14 @@ static void metadata(void)
         return;
     }
     do {
-        string(NULL, 0);
+        note *more = realloc(notes, (note_count + 1) * sizeof *notes);
+        if (more == NULL)
+            fail("no memory", "");
+        notes = more;
+        string(notes[note_count].key, NAME);
         expect(':');
-        string(NULL, 0);
+        string(notes[note_count].value, NAME);
+        note_count++;
     } while (another('}'));
 }
 
@@ -113,10 +131,10 @@ static void entry(tensor *t)
     expect('{');
     do {
         char key[16];
-        string(key, sizeof key);
+        name(key, sizeof key);
         expect(':');
         if (strcmp(key, "dtype") == 0) {
-            string(t->type, sizeof t->type);
+            name(t->type, sizeof t->type);
             seen += 1;
         } else if (strcmp(key, "shape") == 0) {
             expect('[');
@@ -178,7 +196,7 @@ static tensor *parse(const char *header, const unsigned char *data, uint64_t byt
                     fail("no memory", "");
             }
             tensor *t = &list[n];
-            string(t->name, sizeof t->name);
+            name(t->name, sizeof t->name);
             expect(':');
             if (strcmp(t->name, "__metadata__") == 0) {
                 metadata();
@@ -239,10 +257,10 @@ static unsigned char *whole_file(size_t *size)
 }
 
 /* Everything of a file; the bytes stay where the tensors point. */
-static tensor *read_golden(const char *name, size_t *count)
+static tensor *read_golden(const char *file, size_t *count)
 {
     size_t size;
-    path = name;
+    path = file;
     unsigned char *bytes = whole_file(&size);
     if (size < 8)
         fail("8 bytes with the header's length are missing", "");
@@ -268,6 +286,7 @@ static float element(const tensor *t, uint64_t i)
     return x;
 }
 
+#ifndef READ_GOLDEN_IN_A_PORT
 static void print(const tensor *t)
 {
     const uint64_t each = t->type[0] == 'F' ? 4 : 8, count = (t->end - t->begin) / each;
@@ -304,3 +323,4 @@ int main(int argc, char **argv)
         fail("the output cannot be written", "");
     return 0;
 }
+#endif
