@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "support/folder.h"
+#include "support/golden_copy.h"
 #include "support/mistakes.h"
 #include "support/trials.h"
 #include "support/winograd.h"
@@ -118,24 +119,47 @@ Test(judge, half_precision_factors_are_named)
     cr_expect_eq(t.of[GN_VERDICT_WRONG], 0);
     cr_expect(t.of[GN_VERDICT_FP16] >= 1 && t.of[GN_VERDICT_FP16] + t.of[GN_VERDICT_TF32] >= 30,
               "%zu and %zu named", t.of[GN_VERDICT_FP16], t.of[GN_VERDICT_TF32]);
+
+    /* One element more that is off, the last: no format excuses it. */
+    gn_verification v = trace_verify("candidate.safetensors");
+    cr_assert(rename("golden.safetensors", "kept") == 0 &&
+              rename("candidate.safetensors", "golden.safetensors") == 0);
+    size_t tried = 0;
+    for (size_t i = 0; i < v.count && tried == 0; i++) {
+        const gn_finding *f = &v.finding[i];
+        if (f->verdict != GN_VERDICT_FP16 || f->elements < 1000) /* all are looked at, of so few */
+            continue;
+        golden_copy(&(change){.name = f->name, .values = nudge_last}, 1);
+        cr_assert(rename("golden.safetensors", "candidate") == 0 &&
+                  rename("kept", "golden.safetensors") == 0);
+        gn_verification copy = trace_verify("copy.safetensors");
+        cr_expect_eq(golden_finding(&copy, f->name)->verdict, GN_VERDICT_WRONG, "%s", f->name);
+        gn_verification_free(&copy);
+        tried++;
+    }
+    cr_expect_eq(tried, 1);
+    gn_verification_free(&v);
     trace_close(&trace);
 }
 
 /* --- Mistakes are wrong ----------------------------------------------------------------------- */
 
-/* A candidate with the mistake, float32 or stored in bfloat16: at least one tensor is wrong. */
-static void expect_mistakes_wrong(bool narrow)
+/* A candidate with the mistake, in float32 or in a format: at least one tensor is wrong. */
+static void expect_mistakes_wrong(const twist *format, const char *what)
 {
     rig_trace trace;
     trace_open(&trace, GN_DENSE, 1, 8);
     cr_assert(mistakes_count >= 30);
     for (size_t i = 0; i < mistakes_count; i++) {
         twist t = mistakes[i];
-        t.narrow = t.activations = t.parameters = t.stored = narrow;
-        t.precision = GN_BF16_NEAREST;
+        t.narrow = format->narrow;
+        t.products = format->products;
+        t.activations = t.parameters = format->activations;
+        t.stored = format->stored;
+        t.precision = format->precision;
         trace_write(&trace, "candidate.safetensors", twist_table(&t));
         gn_verification v = trace_verify("candidate.safetensors");
-        cr_expect_eq(v.verdict, GN_VERDICT_WRONG, "%s%s: %s", t.name, narrow ? " in bf16" : "",
+        cr_expect_eq(v.verdict, GN_VERDICT_WRONG, "%s%s: %s", t.name, what,
                      gn_verdict_name(v.verdict));
         gn_verification_free(&v);
     }
@@ -144,11 +168,15 @@ static void expect_mistakes_wrong(bool narrow)
 
 Test(judge, mistakes_are_wrong)
 {
-    expect_mistakes_wrong(false);
+    expect_mistakes_wrong(&(twist){.narrow = false}, "");
 }
 Test(judge, mistakes_in_bfloat16_are_wrong)
 {
-    expect_mistakes_wrong(true);
+    expect_mistakes_wrong(&(twist){INPUTS, .stored = true, BF16}, " in bf16");
+}
+Test(judge, mistakes_in_float16_factors_are_wrong)
+{
+    expect_mistakes_wrong(&(twist){FACTORS, FP16}, " in fp16");
 }
 
 /* --- Differences of a few bits are neither bits nor wrong ------------------------------------- */

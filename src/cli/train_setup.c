@@ -176,8 +176,7 @@ static bool fits(const training *t, gn_session_config config, size_t available, 
 /* The first option that would fit: another policy, else a smaller batch as well. */
 static void suggest(const training *t, size_t available)
 {
-    static const char *const policies[] = {"none", "cheap", "block", "every:2",
-                                           "every:3"};
+    static const char *const policies[] = {"none", "cheap", "block", "every:2", "every:3"};
     gn_session_config config = t->config;
     gn_memory need;
     for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {

@@ -187,12 +187,15 @@ static double usual_error(const gn_evidence *e, const columns *c, int column)
     return root(square / (double)c->samples);
 }
 
-/* What a column's simulation leaves of an element's error, in units of u Q. */
+/* What a column's simulation leaves of an element's error, in units of u Q: all of it where the
+ * simulation overflows. */
 static double error_left(const gn_evidence *e, const columns *c, int column, size_t element)
 {
+    const double got = (double)e->got[element];
     double simulated;
     simulate(&simulated, e, element, &c->rounding[column], 1, c->terms);
-    return gn_judge_relative(e, element, (double)e->got[element] - simulated + e->want[element]);
+    return gn_judge_relative(e, element, finite(simulated) ? got - simulated + e->want[element]
+                                                           : got);
 }
 
 /* Errors are of that size everywhere: no element and no channel stands out.  Below half precision's
@@ -214,7 +217,7 @@ static bool even(const gn_evidence *e, const columns *c, int column)
             if ((!(e->quad[i] > 0) || !finite((double)e->got[i])) && !gn_judge_inside(e, i))
                 return false;
             if (half && x > RMS_GATE * usual + last)
-                x = larger(0, error_left(e, c, column, i));
+                x = error_left(e, c, column, i);
             if (!(x <= MAX_GATE * usual + last))
                 return false;
             sum += x > last ? (x - last) * (x - last) : 0;

@@ -114,10 +114,10 @@ static void view_back(float *d, const source *from, size_t n, float *leaf)
 typedef struct way_back {
     chains conv;
     source from;
-    float *flipped;                 /* the depthwise weights for its input gradient */
-    float *coef, *leaves;           /* batch norm's rows, and its sums inside the images */
-    float *tap_leaves;              /* dW of the taps inside the images; NULL: not wanted */
-    float *images; /* for each thread a gradient of the depthwise output, and a frame */
+    float *flipped;       /* the depthwise weights for its input gradient */
+    float *coef, *leaves; /* batch norm's rows, and its sums inside the images */
+    float *tap_leaves;    /* dW of the taps inside the images; NULL: not wanted */
+    float *images;        /* for each thread a gradient of the depthwise output, and a frame */
     float *dx;
     bool add;
 } way_back;
@@ -138,7 +138,7 @@ static way_back span_way_back(const gn_call *c, const span *s, source from, work
     b.flipped = take(w, taps);
     b.conv = span_back(c, s, w);
     b.images = take(w, (size_t)c->threads * images_size(s));
-    if (c->din[s->taps].data == NULL)
+    if (s->taps == 0 || c->din[s->taps].data == NULL)
         b.tap_leaves = NULL;
     return b;
 }
@@ -186,7 +186,7 @@ static void span_input_gradient(const gn_call *c, const span *s, source from, wo
     if (s->taps > 0)
         pack_taps(b.flipped, c->in[s->taps].data, s->C, true);
     images_back(&b, s);
-    if (s->taps > 0 && b.tap_leaves != NULL)
+    if (b.tap_leaves != NULL)
         taps_deliver(c->din[s->taps].data, b.tap_leaves, s->N, s->C, adds(c, s->taps));
     if (s->norm) {
         bn_gradient_rows(c, map, b.leaves, b.coef);

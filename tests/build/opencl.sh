@@ -104,7 +104,10 @@ done
 ! grep -E '[^a-z](fma|div|sqrt|rsqrt|rcp|add|sub|mul|mad|ex2|lg2)\.(approx|full|ftz|f32|rn\.ftz)' \
     "$work/ptx" || { echo "PTX: not what the page has"; exit 1; }
 
-# The lines of the README.
+# The lines of the README, and of the road.
 ln -s "$BUILD" "$work/build" && ln -s "$PWD/tests" "$work/tests"
 sed -n '/^```sh$/,/^```$/p' $kernels/README.md | sed '/^```/d' > "$work/lines"
 (cd "$work" && bash -e lines 2> log) | grep -x '1614 tensors: 1614 bits'
+cp "$work/dense.safetensors" "$work/ten.safetensors"
+sed -n '/^cc .*opencl_port$/,/^```$/p' docs/port-to-gpu.md | sed '/^```/d' > "$work/lines"
+[ "$(wc -l < "$work/lines")" -eq 3 ] && (cd "$work" && bash -e lines 2> log) | grep -x 'verdict: bits'

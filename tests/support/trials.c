@@ -277,7 +277,7 @@ static void judge(trial *out, const bench *b)
         if (f->envelope > 0 && f->spread / f->envelope > out->spread)
             out->spread = f->spread / f->envelope;
         if (f->verdict > GN_VERDICT_TRANSFORM && *out->worst == '\0')
-            snprintf(out->worst, sizeof out->worst, "%s: %s is %s", b->text, f->name,
+            snprintf(out->worst, sizeof out->worst, "%.80s: %.80s is %s", b->text, f->name,
                      gn_verdict_name(f->verdict));
     }
     gn_replay_close(&a.replay);
