@@ -16,9 +16,10 @@ want=$("$host" clean after) || exit 1
 wrong=0
 for pool in before after; do
     for state in clean started ftz daz up down zero ftz-up; do
-        got=$("$host" $state $pool 2>&1)
-        if [ $? -ne 0 ] || [ "$got" != "$want" ]; then
-            echo "state $state, pool $pool: got $got, want $want"
+        status=0
+        got=$("$host" $state $pool 2>&1) || status=$?
+        if [ $status -ne 0 ] || [ "$got" != "$want" ]; then
+            echo "state $state, pool $pool: exit status $status, got $got, want $want"
             wrong=1
         fi
     done
