@@ -4,8 +4,9 @@
  *
  * What stands before the convolution becomes its source (source.c) and is never stored: forward
  * makes it an image at a time; backward makes it once more for the weight gradient, and takes each
- * image's gradient back through it while that image is in the cache.  The sums of batch norm need
- * all images, so its own dx is a last pass, in place.
+ * image's gradient back through it while that image is in the cache.  A separable span, which waits
+ * for memory more than it computes, does both at once.  The sums of batch norm need all images, so
+ * its own dx is a last pass, in place.
  *
  * Reads: x, the weights; in a span also gamma, beta, mean, inv.
  * Order: that of the parts' plain ops.  SPDX-License-Identifier: MIT */
@@ -40,7 +41,7 @@ static source span_source(const gn_call *c, const span *s, workspace *w)
     if (s->taps > 0) {
         float *taps = take(w, TAPS * taps_width(s->C));
         if (w->there != NULL)
-            pack_taps(taps, c->in[s->taps].data, s->C, false);
+            dw_pack(taps, c->in[s->taps].data, s->C, taps_width(s->C), TAPS, false);
         from.taps = taps;
     }
     return from;
@@ -122,10 +123,9 @@ typedef struct way_back {
     bool add;
 } way_back;
 
-static size_t images_size(const span *s)
+static size_t images_size(const source *from)
 {
-    const source x = {.H = s->H, .W = s->W, .C = s->C};
-    return s->taps > 0 ? frame_size(&x, 0) + frame_size(&x, 1) : 0;
+    return from->taps != NULL ? frame_size(from, 0) + frame_size(from, 1) : 0;
 }
 
 static way_back span_way_back(const gn_call *c, const span *s, source from, workspace *w)
@@ -137,55 +137,67 @@ static way_back span_way_back(const gn_call *c, const span *s, source from, work
     b.tap_leaves = take(w, s->N * taps);
     b.flipped = take(w, taps);
     b.conv = span_back(c, s, w);
-    b.images = take(w, (size_t)c->threads * images_size(s));
+    b.images = take(w, (size_t)c->threads * images_size(&from));
     if (s->taps == 0 || c->din[s->taps].data == NULL)
         b.tap_leaves = NULL;
     return b;
 }
 
-/* The gradient d of the depthwise output of image n: on to dx, and into dW of the taps. */
-static void taps_back(const way_back *b, const float *d, float *frame, float *dx, size_t n)
+/* Takes image n back; seen: x in its frame, which the taps need. */
+static void image_back(const way_back *b, size_t n, const float *seen)
 {
-    source seen = b->from, gradient = b->from;
-    seen.taps = NULL;
-    gradient.x = d;
-    gradient.sc = NULL;
-    gradient.taps = b->flipped;
-    if (b->tap_leaves != NULL) {
-        frame_rows(frame, &seen, 1, n, 0, seen.H);
-        taps_sum_image(b->tap_leaves + n * TAPS * taps_width(seen.C), d, frame, &seen);
+    const source *from = &b->from, *dy = &b->conv.from;
+    const size_t P = b->conv.K / 2, squares = from->H * from->W, size = frame_size(from, 0);
+    const size_t thread = (size_t)gn_thread_index();
+    float *buffer = b->conv.buffers + thread * source_size(dy, P);
+    float *image = b->images + thread * images_size(from);
+    float *dx = b->dx == NULL ? NULL : b->dx + n * squares * from->C;
+    chains_rows(&b->conv, from->taps != NULL ? image : dx,
+                source_rows(dy, buffer, P, n, 0, dy->H), squares, 0, units_of(from->C, COLS));
+    if (b->tap_leaves != NULL)
+        taps_sum_image(b->tap_leaves + n * TAPS * taps_width(from->C), image, seen, from);
+    if (from->taps != NULL && dx != NULL) {
+        const source gradient = {.x = image, .H = from->H, .W = from->W, .C = from->C,
+                                 .taps = b->flipped};
+        frame_rows(image + size, &gradient, 1, 0, 0, from->H);
+        depthwise_rows(dx, image + size, &gradient, from->H, b->add);
     }
-    if (dx != NULL) {
-        frame_rows(frame, &gradient, 1, 0, 0, seen.H);
-        depthwise_rows(dx, frame, &gradient, seen.H, b->add);
+    if (from->sc != NULL)
+        view_back(dx, from, n, b->leaves + 2 * n * from->C);
+}
+
+/* Both at once: an image that is split is taken back too, with one frame of x, beside the sums of
+ * the group before it.  So x and dy come from memory once, and nobody waits for the split. */
+static void separable_gradients(const sums *weight, const way_back *b)
+{
+    const size_t N = weight->N, blocks = weight->dweight != NULL ? blocks_of(weight) : 0;
+#pragma omp parallel
+    for (size_t first = 0; first < N + GROUP; first += GROUP) {
+        const size_t images = first < N ? lesser(N - first, GROUP) : 0;
+        const size_t tasks = images + (first > 0 ? blocks : 0);
+#pragma omp for schedule(dynamic)
+        for (size_t i = 0; i < tasks; i++)
+            if (i < images)
+                image_back(b, first + i, split_image(weight, first + i));
+            else
+                sum_block(weight, i - images, first - GROUP, lesser(N + GROUP - first, GROUP));
     }
 }
 
-static void images_back(const way_back *b, const span *s)
-{
-    const size_t squares = s->H * s->W, size = source_size(&b->conv.from, s->K / 2);
-    const size_t panels = units_of(s->C, COLS);
-#pragma omp parallel for schedule(dynamic)
-    for (size_t n = 0; n < s->N; n++) {
-        float *buffer = b->conv.buffers + (size_t)gn_thread_index() * size;
-        float *image = b->images + (size_t)gn_thread_index() * images_size(s);
-        float *dx = b->dx == NULL ? NULL : b->dx + n * squares * s->C;
-        chains_rows(&b->conv, s->taps > 0 ? image : dx,
-                    source_rows(&b->conv.from, buffer, s->K / 2, n, 0, s->H), squares, 0, panels);
-        if (s->taps > 0)
-            taps_back(b, image, image + frame_size(&b->from, 0), dx, n);
-        if (s->norm)
-            view_back(dx, &b->from, n, b->leaves + 2 * n * s->C);
-    }
-}
-
-static void span_input_gradient(const gn_call *c, const span *s, source from, workspace w)
+/* The way back to dx; in a separable span, the weight gradient too. */
+static void span_back_through(const gn_call *c, const span *s, source from, workspace w)
 {
     const way_back b = span_way_back(c, s, from, &w);
     const map_size map = map_of(c->in[0].shape);
-    if (s->taps > 0)
-        pack_taps(b.flipped, c->in[s->taps].data, s->C, true);
-    images_back(&b, s);
+    if (s->taps > 0) {
+        const sums weight = sums_of(c, from, &w);
+        dw_pack(b.flipped, c->in[s->taps].data, s->C, taps_width(s->C), TAPS, true);
+        separable_gradients(&weight, &b);
+    } else {
+#pragma omp parallel for schedule(dynamic)
+        for (size_t n = 0; n < s->N; n++)
+            image_back(&b, n, NULL);
+    }
     if (b.tap_leaves != NULL)
         taps_deliver(c->din[s->taps].data, b.tap_leaves, s->N, s->C, adds(c, s->taps));
     if (s->norm) {
@@ -199,19 +211,18 @@ static void span_backward(const gn_call *c)
     const span s = span_of(c);
     workspace w = {c->work, 0};
     const source from = span_source(c, &s, &w);
-    const workspace rest = w;
-    if (c->din[s.weight].data != NULL && s.K <= 3) {
-        const sums all = sums_of(c, from, &w);
-        sums_run(&all);
-    } else if (c->din[s.weight].data != NULL) {
+    workspace again = w; /* one gradient after the other, in the same memory */
+    if (s.taps == 0 && c->din[s.weight].data != NULL && s.K <= 3) {
+        const sums weight = sums_of(c, from, &w);
+        sums_run(&weight);
+    } else if (s.taps == 0 && c->din[s.weight].data != NULL) {
         conv2d_weight_gradient(c);
     }
     if (s.norm || s.taps > 0) {
-        span_input_gradient(c, &s, from, rest);
+        span_back_through(c, &s, from, again);
     } else if (c->din[0].data != NULL) {
-        w = rest;
-        const chains all = span_back(c, &s, &w);
-        chains_run(&all);
+        const chains input = span_back(c, &s, &again);
+        chains_run(&input);
     }
 }
 
@@ -227,7 +238,7 @@ static size_t span_work(const gn_call *c)
     workspace input = w;
     span_way_back(c, &s, from, &input);
     if (s.K <= 3)
-        sums_of(c, from, &w);
+        sums_of(c, from, s.taps > 0 ? &input : &w);
     else
         take(&w, (size_t)c->threads * s.N); /* conv2d_weight_gradient */
     return larger(w.used, input.used) * sizeof(float);

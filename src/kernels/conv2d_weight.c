@@ -25,19 +25,20 @@ typedef struct sums {
     float *buffers;         /* and the source's, one a thread */
     size_t N, H, W, C, O, K;
     bool add;
+    size_t slots;             /* images that there are panels for */
     size_t line, frame;       /* floats of a line of a panel of x, and of a whole panel */
     size_t xs_size, dys_size; /* floats of one image's panels */
     size_t span, across;      /* panels of x in a block, and blocks for each panel of dy */
     size_t units, levels;     /* tiles in a full block, and levels of its tree in `cold` */
 } sums;
 
-/* Splits image n of x, in its frame, and of dy; it is image i of the group. */
-static void split_image(const sums *s, size_t n, size_t i)
+/* Splits image n of x, in its frame, and of dy; returns this thread's buffer of the source. */
+static const float *split_image(const sums *s, size_t n)
 {
-    const size_t P = s->K / 2, run = s->W * s->C;
+    const size_t P = s->K / 2, run = s->W * s->C, slot = n % s->slots;
     float *buffer = s->buffers + (size_t)gn_thread_index() * source_size(&s->from, 0);
     const float *x = source_rows(&s->from, buffer, 0, n, 0, s->H);
-    float *to = s->xs + i * s->xs_size;
+    float *to = s->xs + slot * s->xs_size;
     for (size_t c = 0; c < s->C; c += ROWS) {
         memset(to, 0, P * s->line * sizeof *to);
         to += P * s->line;
@@ -50,9 +51,10 @@ static void split_image(const sums *s, size_t n, size_t i)
         to += P * s->line;
     }
     const size_t squares = s->H * s->W;
-    to = s->dys + i * s->dys_size;
+    to = s->dys + slot * s->dys_size;
     for (size_t o = 0; o < s->O; o += COLS, to += squares * COLS)
         split_columns(to, s->dy + n * squares * s->O, squares, s->O, o, COLS);
+    return buffer;
 }
 
 /* The tree of one tile of a block. */
@@ -93,14 +95,14 @@ static void sum_block(const sums *s, size_t index, size_t first, size_t count)
 {
     float hot[HOT_LEVELS * UNITS * TILE], *cold = s->cold + index * s->levels * s->units * TILE;
     const size_t o = index / s->across, c = index % s->across * s->span, KK = s->K * s->K;
-    const size_t left = units_of(s->C, ROWS) - c, units = (left < s->span ? left : s->span) * KK;
-    for (size_t i = 0; i < count; i++) {
-        const float *dy = s->dys + i * s->dys_size + o * s->H * s->W * COLS;
-        const float *x = s->xs + i * s->xs_size + c * s->frame;
+    const size_t units = lesser(units_of(s->C, ROWS) - c, s->span) * KK;
+    for (size_t n = first; n < first + count; n++) {
+        const float *dy = s->dys + n % s->slots * s->dys_size + o * s->H * s->W * COLS;
+        const float *x = s->xs + n % s->slots * s->xs_size + c * s->frame;
         for (size_t u = 0; u < units; u++) {
             const size_t t = u % KK, tap = t / s->K * s->line + t % s->K * ROWS;
             const tree sum = tree_of(s, hot, cold, u);
-            sum_image(s, &sum, x + u / KK * s->frame + tap, dy, first + i);
+            sum_image(s, &sum, x + u / KK * s->frame + tap, dy, n);
         }
     }
     for (size_t u = 0; u < units && first + count == s->N; u++) {
@@ -109,15 +111,17 @@ static void sum_block(const sums *s, size_t index, size_t first, size_t count)
     }
 }
 
+static size_t blocks_of(const sums *s) { return units_of(s->O, COLS) * s->across; }
+
 static void sums_run(const sums *s)
 {
-    const size_t blocks = units_of(s->O, COLS) * s->across;
+    const size_t blocks = blocks_of(s);
 #pragma omp parallel
     for (size_t first = 0; first < s->N; first += GROUP) {
-        const size_t count = s->N - first < GROUP ? s->N - first : GROUP;
+        const size_t count = lesser(s->N - first, GROUP);
 #pragma omp for schedule(dynamic)
         for (size_t i = 0; i < count; i++)
-            split_image(s, first + i, i);
+            split_image(s, first + i);
 #pragma omp for schedule(dynamic)
         for (size_t i = 0; i < blocks; i++)
             sum_block(s, i, first, count);
@@ -130,7 +134,8 @@ static sums sums_of(const gn_call *call, source from, workspace *work)
     const gn_shape w = call->in[call->nin - 1].shape; /* after all that the source reads */
     sums s = {.dweight = call->din[call->nin - 1].data, .from = from, .dy = call->dout.data,
               .N = call->in[0].shape.dim[0], .H = from.H, .W = from.W, .C = w.dim[1],
-              .O = w.dim[0], .K = w.dim[2], .add = adds(call, call->nin - 1)};
+              .O = w.dim[0], .K = w.dim[2], .slots = from.taps != NULL ? 2 * GROUP : GROUP,
+              .add = adds(call, call->nin - 1)};
     s.line = (s.W + s.K - 1) * ROWS;
     s.frame = (s.H + s.K - 1) * s.line;
     s.xs_size = units_of(s.C, ROWS) * s.frame;
@@ -140,9 +145,9 @@ static sums sums_of(const gn_call *call, source from, workspace *work)
     s.units = s.span * s.K * s.K;
     while (s.N >> (s.levels + HOT_LEVELS - 1) > 1)
         s.levels++;
-    s.xs = take(work, GROUP * s.xs_size);
-    s.dys = take(work, GROUP * s.dys_size);
-    s.cold = take(work, units_of(s.O, COLS) * s.across * s.levels * s.units * TILE);
+    s.xs = take(work, s.slots * s.xs_size);
+    s.dys = take(work, s.slots * s.dys_size);
+    s.cold = take(work, blocks_of(&s) * s.levels * s.units * TILE);
     s.buffers = take(work, (size_t)call->threads * source_size(&from, 0));
     return s;
 }

@@ -23,15 +23,6 @@ typedef struct source {
 /* A row of channels, filled up to whole vectors. */
 static inline size_t taps_width(size_t C) { return round_up(C, LANES); }
 
-static void pack_taps(float *packed, const float *weight, size_t C, bool flip)
-{
-    const size_t width = taps_width(C);
-    for (size_t t = 0; t < TAPS; t++)
-        for (size_t c = 0; c < width; c++)
-            packed[t * width + c] =
-                c < C ? weight[c * TAPS + (flip ? TAPS - 1 - t : t)] : 0.0f;
-}
-
 /* Copies `count` squares, through the view. */
 static inline void view_squares(float *to, const source *s, const float *from, size_t count)
 {

@@ -32,20 +32,8 @@ static void add_gradient(real *dx, const real *dy, size_t count, bool add)
 static void add_backward(const gn_call *c)
 {
     const size_t count = gn_shape_count(c->dout.shape);
-    const real *dy = c->dout.data;
-    real *da = c->din[0].data, *db = c->din[1].data;
-    const bool add_a = adds(c, 0), add_b = adds(c, 1);
-    if (da == NULL || db == NULL || da == dy || db == dy) { /* one of them costs nothing */
-        add_gradient(da, dy, count, add_a);
-        add_gradient(db, dy, count, add_b);
-        return;
-    }
-#pragma omp parallel for simd schedule(static)
-    for (size_t i = 0; i < count; i++) {
-        const real v = dy[i];
-        da[i] = accumulate(da[i], v, add_a);
-        db[i] = accumulate(db[i], v, add_b);
-    }
+    for (int i = 0; i < 2; i++)
+        add_gradient(c->din[i].data, c->dout.data, count, adds(c, i));
 }
 
 static gn_status add_shape(gn_call *c, gn_err *err)

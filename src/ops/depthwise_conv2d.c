@@ -41,12 +41,14 @@ static void dw_chains(real *y, const real *x, const real *packed, real *work, gn
     }
 }
 
-/* Weights as [tap][C], for the input gradient with the taps in reverse. */
-static void dw_pack(real *packed, const real *weight, size_t C, size_t taps, bool flip)
+/* Weights as [tap][width of C], filled up with +0; for the input gradient the taps in reverse. */
+static void dw_pack(real *packed, const real *weight, size_t C, size_t width, size_t taps,
+                    bool flip)
 {
     for (size_t t = 0; t < taps; t++)
-        for (size_t j = 0; j < C; j++)
-            packed[t * C + j] = weight[j * taps + (flip ? taps - 1 - t : t)];
+        for (size_t j = 0; j < width; j++)
+            packed[t * width + j] =
+                j < C ? weight[j * taps + (flip ? taps - 1 - t : t)] : (real)0;
 }
 
 static void dw_forward(const gn_call *c)
@@ -54,7 +56,7 @@ static void dw_forward(const gn_call *c)
     const gn_shape s = c->in[0].shape;
     const size_t K = c->in[1].shape.dim[2], C = s.dim[3];
     real *packed = c->work;
-    dw_pack(packed, c->in[1].data, C, K * K, false);
+    dw_pack(packed, c->in[1].data, C, C, K * K, false);
     dw_chains(c->out[0].data, c->in[0].data, packed, packed + K * K * C, s, K, false);
 }
 
@@ -93,7 +95,7 @@ static void dw_backward(const gn_call *c)
     const size_t K = c->in[1].shape.dim[2], C = s.dim[3];
     if (c->din[0].data != NULL) {
         real *packed = c->work;
-        dw_pack(packed, c->in[1].data, C, K * K, true);
+        dw_pack(packed, c->in[1].data, C, C, K * K, true);
         dw_chains(c->din[0].data, c->dout.data, packed, packed + K * K * C, s, K, adds(c, 0));
     }
     if (c->din[1].data != NULL)
