@@ -193,6 +193,7 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT) $(BUILD)/libgomokunet.
 
 $(BUILD)/tests/test_fuse: WRAP := -Wl,--wrap=malloc,--wrap=calloc  # to refuse memory
 $(BUILD)/tests/test_keep: WRAP := -Wl,--wrap=aligned_alloc
+$(BUILD)/tests/test_memory_limits: $(BUILD)/obj/cli/memory.o  # the program's own, not the library's
 
 # The rates of the judge, outside of the test runner.
 $(BUILD)/rates: $(BUILD)/tests/rates.o $(SUPPORT) $(BUILD)/libgomokunet.a

@@ -20,9 +20,14 @@ LOG, SVG = common.BUILD + "/roofline.jsonl", common.BUILD + "/roofline.svg"
 NETWORKS = {"dense 6x64 batch 256": (6, 64, 256, 5, "dense"),
             "dense 30x192 batch 32": (30, 192, 32, 3, "dense"),
             "separable 6x64 batch 256": (6, 64, 256, 8, "separable")}
-COLOURS = (("conv2d 3x3", "#1f5fa8"), ("conv2d 1x1", "#6aa9e0"), ("depthwise", "#2f8f8f"),
+# What a name has in it, the first that fits; so a span has the colour of its convolution.
+COLOURS = (("depthwise", "#2f8f8f"), ("conv2d 1x1", "#6aa9e0"), ("conv2d", "#1f5fa8"),
            ("batch_norm", "#d98c1f"), ("linear", "#8c6bb1"), ("norm,", "#b03a3a"))
+LEGEND = {"depthwise": "with a depthwise convolution", "conv2d": "conv2d 3x3",
+          "batch_norm": "batch norm, block tails", "norm,": "norm and AdamW"}
 OTHER = "#5a9e5a"
+BRIEF = (("batch_norm squeeze_excite add relu", "block tail"), ("batch_norm relu ", "norm, "),
+         ("depthwise_conv2d", "depthwise"), ("backward", "back"), ("forward", "fwd"))
 
 
 def measure(name, tries):
@@ -49,23 +54,23 @@ def print_table(line):
     print("\n%s: %.4f s a step; peak %.0f and %.0f GFLOP/s around it%s, memory %.0f GB/s" % (
         line["network"], line["seconds"], line["before"], line["after"],
         "" if line["still"] else " (it moved in every try)", line["bandwidth"]))
-    print("%-32s %9s %7s %9s %9s %9s %9s %10s %8s" % (
+    print("%-48s %9s %7s %9s %9s %9s %9s %10s %8s" % (
         "", "ms", "share", "GFLOP", "GB", "GFLOP/s", "GB/s", "flop/byte", "of roof"))
     for row in sorted(line["rows"], key=lambda row: -row["seconds"]):
         share, limit, seconds = row["seconds"] / line["seconds"], roof(line, row), row["seconds"]
         if share < 0.002:
             continue
-        cells = "%-32s %9.2f %5.1f %% %9.2f %9.3f %9.1f %9.1f" % (
+        cells = "%-48s %9.2f %5.1f %% %9.2f %9.3f %9.1f %9.1f" % (
             label(row), 1e3 * seconds, 100 * share, 1e-9 * row["flops"], 1e-9 * row["bytes"],
             1e-9 * row["flops"] / seconds, 1e-9 * row["bytes"] / seconds)
         if limit is not None:
             cells += " %10.2f %8.2f" % (row["flops"] / row["bytes"],
                                         1e-9 * row["flops"] / seconds / limit)
         print(cells)
-    print("%-32s %9.2f %5.1f %%" % ("between the ops", 1e3 * line["other_seconds"],
+    print("%-48s %9.2f %5.1f %%" % ("between the ops", 1e3 * line["other_seconds"],
                                     100 * line["other_seconds"] / line["seconds"]))
     flops, moved = (sum(row[what] for row in line["rows"]) * 1e-9 for what in ("flops", "bytes"))
-    print("%-32s %9.2f %5.1f %% %9.2f %9.3f %9.1f %9.1f" % (
+    print("%-48s %9.2f %5.1f %% %9.2f %9.3f %9.1f %9.1f" % (
         "the step", 1e3 * line["seconds"], 100, flops, moved, flops / line["seconds"],
         moved / line["seconds"]))
 
@@ -76,7 +81,7 @@ WIDTH, HEIGHT, LEFT, TOP, GAP = 400, 360, 60, 105, 30
 
 
 def colour(op):
-    return next((c for name, c in COLOURS if op.startswith(name)), OTHER)
+    return next((c for name, c in COLOURS if name in op), OTHER)
 
 
 def draw_panel(picture, line, x, axis):
@@ -95,7 +100,7 @@ def draw_panel(picture, line, x, axis):
     picture.text(across(ridge), up(line["peak"]) - 6, "%.0f GFLOP/s" % line["peak"], 10, "middle")
     picture.text(across(0.06), up(0.06 * line["bandwidth"]) - 14,
                  "%.0f GB/s" % line["bandwidth"], 10)
-    taken = []
+    points = []
     for row in sorted(line["rows"], key=lambda row: -row["seconds"]):
         share = row["seconds"] / line["seconds"]
         if roof(line, row) is None or share < 0.002:
@@ -104,12 +109,15 @@ def draw_panel(picture, line, x, axis):
         py = up(min(max(1e-9 * row["flops"] / row["seconds"], 0.2), 400))
         picture.dot(px, py, 3 + 22 * share ** 0.5, colour(row["op"]), 0.75)
         if share >= 0.02:
-            name(picture, px, py, 3 + 22 * share ** 0.5, label(row), x + WIDTH, taken)
+            points.append((px, py, 3 + 22 * share ** 0.5, label(row)))
+    taken = [(across(ridge) - 35, up(line["peak"]) - 17, across(ridge) + 35, up(line["peak"]))]
+    for point in points:  # over all discs
+        name(picture, *point, x, taken)
 
 
-def name(picture, px, py, radius, words, right, taken):
+def name(picture, px, py, radius, words, x, taken):
     """Beside its point: where it is free of the names that are there already."""
-    for long, brief in (("backward", "back"), ("forward", "fwd"), ("wise_conv2d", "wise")):
+    for long, brief in BRIEF:
         words = words.replace(long, brief)
     wide = 5.6 * len(words)
     sides = [(px + radius + 3, "start"), (px - radius - 3, "end")]
@@ -117,7 +125,7 @@ def name(picture, px, py, radius, words, right, taken):
         for tx, anchor in sides:
             left = tx if anchor == "start" else tx - wide
             box = (left, py + lift - 5, left + wide, py + lift + 6)
-            if left + wide > right or any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and
+            if left < x or left + wide > x + WIDTH or any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and
                                           b[1] < box[3] for b in taken):
                 continue
             taken.append(box)
@@ -136,7 +144,7 @@ def draw(lines):
                  "Above the slope caches helped.", 11, fill=FAINT)
     x = LEFT
     for words, fill in COLOURS + (("other maps", OTHER),):
-        words = {"norm,": "norm and AdamW"}.get(words, words)
+        words = LEGEND.get(words, words)
         picture.dot(x + 5, 61, 5, fill)
         picture.text(x + 15, 65, words, 11)
         x += 32 + 6.3 * len(words)

@@ -117,7 +117,7 @@ def print_axis(plan, axis, held):
     print("%-9s %8s" % ("", axis) + "".join(" |%31s" % mode for mode in MODES) +
           " | a training step by op, ms")
     print("%-9s %8s" % ("", "") + " | positions/s     ms    MiB /peak" * 3 + " |" +
-          "".join(" %10s" % name.replace("convolutions", "conv").replace(", ", " ")[:10]
+          "".join(" %13s" % name.replace("convolutions,", "conv")
                   for name, _ in GROUPS))
     for point in points(plan, axis):
         cells = "%-9s %8d" % (point["kind"], point[axis])
@@ -127,7 +127,7 @@ def print_axis(plan, axis, held):
                 line["positions_per_second"], " " if line["still"] else "~", 1e3 * line["seconds"],
                 line["total_bytes"] / 2 ** 20, line["share"])
         line = held[key({**point, "mode": "by op"})]
-        cells += " |" + "".join(" %10.2f" % (1e3 * s) for s in grouped(line).values())
+        cells += " |" + "".join(" %13.2f" % (1e3 * s) for s in grouped(line).values())
         print(cells + ("" if line["still"] else " ~"))
 
 

@@ -1,6 +1,7 @@
 /* The program, told something wrong: its exit status and what it says.
  * SPDX-License-Identifier: MIT */
 #include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "support/shell.h"
@@ -171,6 +172,18 @@ Test(cli_faults, a_run_that_cannot_fit)
     HAS(shell_err, "GiB are there", "--batch-size", "--checkpoint", "would fit");
     cr_assert_neq(access("run", F_OK), 0, "a refused run must leave nothing behind");
 }
+
+#ifndef __SANITIZE_ADDRESS__ /* which reserves terabytes of addresses for itself */
+Test(cli_faults, a_run_that_cannot_fit_the_limit_of_the_address_space)
+{
+    struct rlimit limit;
+    cr_assert_eq(getrlimit(RLIMIT_AS, &limit), 0);
+    limit.rlim_cur = (rlim_t)600 << 20;
+    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    refused(3, "train --batch-size 8192 --out run", "this run needs");
+    HAS(shell_err, " 0.", "GiB are there", "would fit");
+}
+#endif
 
 Test(cli_faults, a_run_folder_that_cannot_be_made)
 {

@@ -1,11 +1,10 @@
-/* The operating system: clock, memory, terminal, signals.  SPDX-License-Identifier: MIT */
+/* The operating system: clock, terminal, signals.  SPDX-License-Identifier: MIT */
 #include "cli/machine.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,36 +14,6 @@ double machine_seconds(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* A number in kB behind a key of a /proc file. */
-static size_t proc_kilobytes(const char *path, const char *key)
-{
-    FILE *f = fopen(path, "r");
-    char line[256];
-    size_t found = 0;
-    while (f != NULL && fgets(line, sizeof line, f) != NULL)
-        if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), "%zu", &found) == 1)
-            break;
-    if (f != NULL)
-        fclose(f);
-    return found * 1024;
-}
-
-size_t machine_memory_available(void)
-{
-    return proc_kilobytes("/proc/meminfo", "MemAvailable:");
-}
-
-size_t machine_resident(void)
-{
-    return proc_kilobytes("/proc/self/status", "VmRSS:");
-}
-
-size_t machine_resident_peak(void)
-{
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (size_t)usage.ru_maxrss * 1024 : 0;
 }
 
 bool machine_is_terminal(int descriptor)

@@ -7,10 +7,7 @@
 
 #include "gomokunet/status.h"
 
-double machine_seconds(void);           /* a clock that only goes forward */
-size_t machine_memory_available(void);  /* bytes that a new program may use; 0: unknown */
-size_t machine_resident(void);          /* this process's resident bytes; 0: unknown */
-size_t machine_resident_peak(void);
+double machine_seconds(void); /* a clock that only goes forward */
 bool machine_is_terminal(int descriptor);
 
 /* Creates a folder and those above it; an existing one is fine. */

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/compare.h"
 #include "cli/machine.h"
+#include "cli/memory.h"
 
 static const double gib = 1024.0 * 1024.0 * 1024.0;
 
@@ -121,7 +122,7 @@ static void show(training *t, uint64_t step, const gn_step_result *r, double spe
              "loss %.3f (policy %.3f, value %.3f), top-1 %.3f, %.0f positions/s, %.2f GiB", r->loss,
              r->loss_policy, r->loss_value,
              r->targets > 0 ? (double)r->top1 / (double)r->targets : 0, speed,
-             (double)machine_resident() / gib);
+             (double)memory_resident() / gib);
     progress_show(&t->bar, step, text);
 }
 
@@ -211,7 +212,7 @@ static int finish(training *t, const gn_scores *before, const gn_scores *after)
     const gn_memory m = gn_session_memory(t->session);
     fprintf(t->text, "memory: activations predicted %zu bytes, measured %zu bytes; resident at "
             "most %.2f GiB\n", t->predicted.activations, m.activations,
-            (double)machine_resident_peak() / gib);
+            (double)memory_resident_peak() / gib);
     if (t->held_out.count > 0)
         fprintf(t->text, "held-out top-1: %.4f before, %.4f after %llu steps\n", before->top1,
                 after->top1, (unsigned long long)t->done);

@@ -9,6 +9,7 @@
 #include "cli/curve.h"
 #include "cli/json.h"
 #include "cli/machine.h"
+#include "cli/memory.h"
 #include "cli/train.h"
 
 /* Cuts the metrics of a resumed run to what its state knows of, so that no line stands twice. */
@@ -137,7 +138,7 @@ int metrics_step(training *t, uint64_t step, const gn_step_result *r, double rat
         {"loss_policy", r->loss_policy}, {"loss_value", r->loss_value}, {"lr", rate},
         {"grad_norm", r->grad_norm}, {"positions_per_second", positions_per_second},
         {"seconds", machine_seconds() - t->started},
-        {"resident_bytes", (double)machine_resident()}};
+        {"resident_bytes", (double)memory_resident()}};
     for (int i = 0; i < 2 && outs[i] != NULL; i++) {
         fprintf(outs[i], "{\"step\":%" PRIu64, step);
         members(outs[i], training_members, COUNT(training_members));

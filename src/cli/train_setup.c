@@ -5,6 +5,7 @@
 
 #include "cli/copies.h"
 #include "cli/machine.h"
+#include "cli/memory.h"
 #include "cli/records.h"
 #include "cli/train.h"
 
@@ -213,8 +214,8 @@ int train_check_memory(training *t)
     if (gn_session_predict(&t->predicted, &t->net, &t->config, &err) != GN_OK)
         return tell("train", &err);
     const gn_memory *m = &t->predicted;
-    const size_t available = machine_memory_available(), positions = positions_bytes(t);
-    if (available > 0 && m->total + positions > available) {
+    const size_t available = memory_available(), positions = positions_bytes(t);
+    if (m->total + positions > available) {
         fprintf(stderr, "gomokunet train: this run needs %.2f GiB, %.2f GiB are there\n",
                 (double)(m->total + positions) / gib, (double)available / gib);
         suggest(t, available > positions ? available - positions : 0);
