@@ -125,8 +125,9 @@ def name(picture, px, py, radius, words, x, taken):
         for tx, anchor in sides:
             left = tx if anchor == "start" else tx - wide
             box = (left, py + lift - 5, left + wide, py + lift + 6)
-            if left < x or left + wide > x + WIDTH or any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and
-                                          b[1] < box[3] for b in taken):
+            outside = left < x or left + wide > x + WIDTH
+            if outside or any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and
+                              b[1] < box[3] for b in taken):
                 continue
             taken.append(box)
             if lift:

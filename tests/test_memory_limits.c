@@ -24,6 +24,16 @@ static void put(const char *path, const char *text)
     folder_put(path, text, strlen(text));
 }
 
+/* A group of version 2. */
+static void put_group(const char *folder, const char *limit, const char *usage)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/memory.max", folder);
+    put(path, limit);
+    snprintf(path, sizeof path, "%s/memory.current", folder);
+    put(path, usage);
+}
+
 static void leave(void)
 {
     while (folders-- > 0) {
@@ -44,8 +54,7 @@ static size_t left(void) { return memory_left_in_groups("list", "cg"); }
 Test(memory_limits, version_2_counts_the_files_it_would_give_up_as_free)
 {
     put("list", "0::/user/run\n");
-    put("cg/user/run/memory.max", "1000\n");
-    put("cg/user/run/memory.current", "700\n");
+    put_group("cg/user/run", "1000\n", "700\n");
     cr_expect_eq(left(), 300);
     put("cg/user/run/memory.stat", "anon 500\nfile 200\nactive_file 50\ninactive_file 100\n");
     cr_expect_eq(left(), 450);
@@ -57,13 +66,10 @@ Test(memory_limits, version_2_counts_the_files_it_would_give_up_as_free)
 Test(memory_limits, the_tightest_group_above_counts)
 {
     put("list", "0::/user/run\n");
-    put("cg/user/run/memory.max", "max\n");
-    put("cg/user/run/memory.current", "10\n");
-    put("cg/user/memory.max", "100\n");
-    put("cg/user/memory.current", "30\n");
+    put_group("cg/user/run", "max\n", "10\n");
+    put_group("cg/user", "100\n", "30\n");
     cr_expect_eq(left(), 70);
-    put("cg/memory.max", "90\n");
-    put("cg/memory.current", "40\n");
+    put_group("cg", "90\n", "40\n");
     cr_expect_eq(left(), 50);
 }
 
@@ -91,7 +97,6 @@ Test(memory_limits, none)
     cr_expect_eq(left(), SIZE_MAX, "no list");
     put("list", "nonsense\n4:memory\n:\n\n1:name=systemd:/x\n0::/gone\n");
     cr_expect_eq(left(), SIZE_MAX);
-    put("cg/gone/memory.max", "max\n");
-    put("cg/gone/memory.current", "12\n");
+    put_group("cg/gone", "max\n", "12\n");
     cr_expect_eq(left(), SIZE_MAX, "max");
 }

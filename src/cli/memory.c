@@ -67,7 +67,8 @@ static size_t left_in_group(const char *folder, const group_files *files)
 static size_t left_in_branch(const char *mounted, const char *name, const group_files *files)
 {
     char folder[1024];
-    size_t left = SIZE_MAX, end = strlen(mounted);
+    const size_t end = strlen(mounted);
+    size_t left = SIZE_MAX;
     if (snprintf(folder, sizeof folder, "%s%s", mounted, name) >= (int)sizeof folder)
         return SIZE_MAX;
     for (;;) {

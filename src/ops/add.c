@@ -6,7 +6,7 @@
  *
  * Reads: nothing.
  * Order: each element by itself; da takes its contribution before db (they may be one tensor).
- * dy is read before either is written, so da or db may lie where dy lies.
+ * da or db may lie where dy lies: that one is there already, and the other is a copy of it.
  * SPDX-License-Identifier: MIT */
 
 static void add_forward(const gn_call *c)
